@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reads a compiled policy: verification once, then matching. */
+
+#include "conn25/policy.h"
+#include "table/policy_d.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct c25_policy {
+	uint8_t *blob;
+	const struct c25_policy_d *h;
+	const struct c25_bucket_d *buckets;
+	const struct c25_domain_d *domains;
+	const struct c25_app_d *apps;
+	const uint16_t *lists;
+	const struct c25_pconnector_d *connectors;
+	const struct c25_prange_d *ranges, *exclude;
+	const uint8_t *names;
+	const char *by_reg[C25_CONNECTORS_MAX];	/* connector names */
+	bool magic[2], transit[2];		/* pools of v4, v6 */
+	atomic_uint refs;
+};
+
+/* Is the section inside the blob, aligned, of elements this size? */
+static bool
+section_ok(const struct c25_section_d *s, size_t each, size_t len)
+{
+	return s->off_bytes % 8 == 0 && s->off_bytes <= len &&
+	    s->count <= (len - s->off_bytes) / each;
+}
+
+static bool
+string_ok(const struct c25_policy *p, uint32_t off, uint32_t len)
+{
+	return off < p->h->names.count && len < p->h->names.count - off &&
+	    p->names[off + len] == '\0' &&
+	    memchr(p->names + off, '\0', len) == NULL;
+}
+
+static bool
+domains_ok(const struct c25_policy *p)
+{
+	const struct c25_policy_d *h = p->h;
+	size_t used = 0;
+
+	if (h->buckets.count == 0 ||
+	    (h->buckets.count & (h->buckets.count - 1)) != 0)
+		return false;
+	for (size_t i = 0; i < h->buckets.count; i++) {
+		if (p->buckets[i].domain > h->domains.count)
+			return false;
+		used += p->buckets[i].domain != 0;
+	}
+	if (used == h->buckets.count)	/* a search must end somewhere */
+		return false;
+	for (size_t i = 0; i < h->domains.count; i++) {
+		const struct c25_domain_d *d = &p->domains[i];
+
+		if (d->name_off > h->names.count ||
+		    d->name_len > h->names.count - d->name_off ||
+		    !c25_name_valid(p->names + d->name_off, d->name_len) ||
+		    ((d->flags & C25_DOMAIN_EXACT) &&
+		    d->exact_app >= h->apps.count) ||
+		    ((d->flags & C25_DOMAIN_WILD) &&
+		    d->wild_app >= h->apps.count))
+			return false;
+	}
+	return true;
+}
+
+static bool
+apps_ok(struct c25_policy *p)
+{
+	const struct c25_policy_d *h = p->h;
+
+	for (size_t i = 0; i < h->apps.count; i++) {
+		const struct c25_app_d *a = &p->apps[i];
+
+		if (!string_ok(p, a->name_off, a->name_len) ||
+		    a->list_off > h->lists.count ||
+		    a->list_count > h->lists.count - a->list_off)
+			return false;
+	}
+	for (size_t i = 0; i < h->lists.count; i++)
+		if (p->lists[i] >= C25_CONNECTORS_MAX)
+			return false;
+	for (size_t i = 0; i < h->connectors.count; i++) {
+		const struct c25_pconnector_d *c = &p->connectors[i];
+
+		if (!string_ok(p, c->name_off, c->name_len) ||
+		    c->reg >= C25_CONNECTORS_MAX)
+			return false;
+		p->by_reg[c->reg] = (const char *)p->names + c->name_off;
+	}
+	return true;
+}
+
+static void
+range_get(const struct c25_prange_d *d, struct c25_range *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->first.family = out->last.family = d->family;
+	memcpy(out->first.bytes, d->first, 16);
+	memcpy(out->last.bytes, d->last, 16);
+}
+
+static bool
+ranges_ok(struct c25_policy *p)
+{
+	const struct c25_policy_d *h = p->h;
+
+	for (size_t i = 0; i < h->ranges.count + h->exclude.count; i++) {
+		const struct c25_prange_d *d = i < h->ranges.count ?
+		    &p->ranges[i] : &p->exclude[i - h->ranges.count];
+
+		if ((d->family != C25_V4 && d->family != C25_V6) ||
+		    memcmp(d->first, d->last, 16) > 0 ||
+		    d->kind >= C25_POOL_KINDS ||
+		    (d->connector != C25_CONNECTOR_NONE &&
+		    d->connector >= C25_CONNECTORS_MAX))
+			return false;
+		if (i >= h->ranges.count)
+			continue;
+		if (d->kind == C25_POOL_V4_MAGIC ||
+		    d->kind == C25_POOL_V6_MAGIC)
+			p->magic[d->family == C25_V6] = true;
+		else
+			p->transit[d->family == C25_V6] = true;
+	}
+	return true;
+}
+
+static int
+verify(struct c25_policy *p, size_t len, struct c25_error *err)
+{
+	const struct c25_policy_d *h = p->h;
+	size_t after = offsetof(struct c25_policy_d, check) +
+	    sizeof(h->check);
+
+	if (len < sizeof(*h) || h->magic != C25_POLICY_MAGIC)
+		return c25_fail(err, -EINVAL, "policy: not a policy file");
+	if (h->fingerprint != C25_POLICY_FINGERPRINT)
+		return c25_fail(err, -EPROTO, "policy: written by another "
+		    "version of conn25d: run module and conn25d of one "
+		    "version");
+	if (h->len_bytes != len || h->check != c25_hash(h->hash_key,
+	    p->blob + after, len - after))
+		return c25_fail(err, -EINVAL,
+		    "policy: damaged: reload conn25d to write it anew");
+	if (!section_ok(&h->buckets, sizeof(*p->buckets), len) ||
+	    !section_ok(&h->domains, sizeof(*p->domains), len) ||
+	    !section_ok(&h->apps, sizeof(*p->apps), len) ||
+	    !section_ok(&h->lists, sizeof(*p->lists), len) ||
+	    !section_ok(&h->connectors, sizeof(*p->connectors), len) ||
+	    !section_ok(&h->ranges, sizeof(*p->ranges), len) ||
+	    !section_ok(&h->exclude, sizeof(*p->exclude), len) ||
+	    !section_ok(&h->names, 1, len))
+		return c25_fail(err, -EINVAL, "policy: damaged sections");
+	p->buckets = (const void *)(p->blob + h->buckets.off_bytes);
+	p->domains = (const void *)(p->blob + h->domains.off_bytes);
+	p->apps = (const void *)(p->blob + h->apps.off_bytes);
+	p->lists = (const void *)(p->blob + h->lists.off_bytes);
+	p->connectors = (const void *)(p->blob + h->connectors.off_bytes);
+	p->ranges = (const void *)(p->blob + h->ranges.off_bytes);
+	p->exclude = (const void *)(p->blob + h->exclude.off_bytes);
+	p->names = p->blob + h->names.off_bytes;
+	if (!domains_ok(p) || !apps_ok(p) || !ranges_ok(p))
+		return c25_fail(err, -EINVAL, "policy: damaged contents");
+	return 0;
+}
+
+int
+c25_policy_load(uint8_t *blob, size_t len_bytes, struct c25_policy **out,
+    struct c25_error *err)
+{
+	struct c25_policy *p = calloc(1, sizeof(*p));
+	int r;
+
+	*out = NULL;
+	if (p == NULL)
+		return c25_fail(err, -ENOMEM, "policy: out of memory");
+	p->blob = blob;
+	p->h = (const void *)blob;
+	atomic_init(&p->refs, 1);
+	if ((r = verify(p, len_bytes, err)) != 0) {
+		free(p);
+		return r;
+	}
+	*out = p;
+	return 0;
+}
+
+struct c25_policy *
+c25_policy_ref(struct c25_policy *p)
+{
+	(void)atomic_fetch_add(&p->refs, 1);
+	return p;
+}
+
+void
+c25_policy_unref(struct c25_policy *p)
+{
+	if (p == NULL || atomic_fetch_sub(&p->refs, 1) != 1)
+		return;
+	free(p->blob);
+	free(p);
+}
+
+/* The entry of one canonical (sub)name whose hash is h, or NULL. */
+static const struct c25_domain_d *
+find(const struct c25_policy *p, uint64_t h, const uint8_t *name, size_t len)
+{
+	size_t mask = p->h->buckets.count - 1;
+
+	for (size_t i = h & mask; p->buckets[i].domain != 0;
+	    i = (i + 1) & mask) {
+		const struct c25_domain_d *d;
+
+		if (p->buckets[i].tag != (uint32_t)(h >> 32))
+			continue;
+		d = &p->domains[p->buckets[i].domain - 1];
+		if (d->name_len == len &&
+		    memcmp(p->names + d->name_off, name, len) == 0)
+			return d;
+	}
+	return NULL;
+}
+
+bool
+c25_policy_match(const struct c25_policy *p, const uint8_t *name, size_t len,
+    struct c25_match *out)
+{
+	uint16_t off[C25_LABELS_MAX + 1];
+	uint64_t hash[C25_LABELS_MAX + 1];
+	size_t mask = p->h->buckets.count - 1;
+	unsigned n = 0;
+
+	if (!c25_name_valid(name, len))
+		return false;
+	for (size_t i = 0;; i += name[i] + 1u) {
+		off[n++] = (uint16_t)i;
+		if (name[i] == 0)
+			break;
+	}
+	/* all buckets are on their way before the first is looked at */
+	for (unsigned i = 0; i < n; i++) {
+		unsigned labels = n - 1 - i;
+
+		if (!(p->h->labels[labels / 64] >> labels % 64 & 1)) {
+			off[i] = UINT16_MAX;
+			continue;
+		}
+		hash[i] = c25_hash(p->h->hash_key, name + off[i],
+		    len - off[i]);
+		__builtin_prefetch(&p->buckets[hash[i] & mask]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		const struct c25_domain_d *d;
+
+		if (off[i] == UINT16_MAX)
+			continue;
+		d = find(p, hash[i], name + off[i], len - off[i]);
+		if (d == NULL)
+			continue;
+		if (i == 0 && (d->flags & C25_DOMAIN_EXACT)) {
+			out->app = d->exact_app;
+			out->rewrite = !(d->flags & C25_DOMAIN_EXACT_SELF);
+			out->wildcard = false;
+			return true;
+		}
+		if (d->flags & C25_DOMAIN_WILD) {
+			out->app = d->wild_app;
+			out->rewrite = !(d->flags & C25_DOMAIN_WILD_SELF);
+			out->wildcard = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+c25_policy_excluded(const struct c25_policy *p, const struct c25_addr *a)
+{
+	struct c25_addr u = c25_addr_unmap(a);
+	struct c25_range r;
+
+	if (c25_addr_is_special(&u))
+		return true;
+	for (size_t i = 0; i < p->h->exclude.count; i++) {
+		range_get(&p->exclude[i], &r);
+		if (c25_range_contains(&r, &u) || c25_range_contains(&r, a))
+			return true;
+	}
+	return false;
+}
+
+bool
+c25_policy_has_pool(const struct c25_policy *p, enum c25_family family)
+{
+	int six = family == C25_V6;
+
+	return p->magic[six] && p->transit[six];
+}
+
+bool
+c25_policy_in_magic(const struct c25_policy *p, const struct c25_addr *a)
+{
+	enum c25_pool_kind kind = a->family == C25_V6 ? C25_POOL_V6_MAGIC :
+	    C25_POOL_V4_MAGIC;
+	size_t low = 0, high = p->h->ranges.count;
+
+	while (low < high) {		/* the last range that starts <= a */
+		size_t mid = low + (high - low) / 2;
+		struct c25_range r;
+
+		range_get(&p->ranges[mid], &r);
+		if (c25_addr_cmp(&r.first, a) > 0)
+			high = mid;
+		else if (c25_addr_cmp(a, &r.last) > 0)
+			low = mid + 1;
+		else
+			return p->ranges[mid].kind == kind;
+	}
+	return false;
+}
+
+const char *
+c25_policy_app(const struct c25_policy *p, uint32_t app)
+{
+	return app < p->h->apps.count ?
+	    (const char *)p->names + p->apps[app].name_off : NULL;
+}
+
+const uint16_t *
+c25_policy_app_connectors(const struct c25_policy *p, uint32_t app,
+    uint32_t *count)
+{
+	if (app >= p->h->apps.count) {
+		*count = 0;
+		return NULL;
+	}
+	*count = p->apps[app].list_count;
+	return p->lists + p->apps[app].list_off;
+}
+
+const char *
+c25_policy_connector(const struct c25_policy *p, uint16_t reg)
+{
+	return reg < C25_CONNECTORS_MAX ? p->by_reg[reg] : NULL;
+}
+
+uint64_t
+c25_policy_generation(const struct c25_policy *p)
+{
+	return p->h->generation;
+}
+
+uint32_t
+c25_policy_max_ttl(const struct c25_policy *p)
+{
+	return p->h->max_ttl_s;
+}
+
+uint32_t
+c25_policy_hold(const struct c25_policy *p)
+{
+	return p->h->hold_ms;
+}
+
+size_t
+c25_policy_app_count(const struct c25_policy *p)
+{
+	return p->h->apps.count;
+}
+
+size_t
+c25_policy_domain_count(const struct c25_policy *p)
+{
+	return p->h->domains.count;
+}
+
+bool
+c25_policy_domain_at(const struct c25_policy *p, size_t i,
+    struct c25_name *name, struct c25_match *exact, struct c25_match *wild)
+{
+	const struct c25_domain_d *d;
+
+	if (i >= p->h->domains.count)
+		return false;
+	d = &p->domains[i];
+	memset(name, 0, sizeof(*name));
+	name->len = d->name_len;
+	memcpy(name->wire, p->names + d->name_off, d->name_len);
+	exact->app = d->flags & C25_DOMAIN_EXACT ? d->exact_app :
+	    C25_APP_NONE;
+	exact->rewrite = !(d->flags & C25_DOMAIN_EXACT_SELF);
+	exact->wildcard = false;
+	wild->app = d->flags & C25_DOMAIN_WILD ? d->wild_app : C25_APP_NONE;
+	wild->rewrite = !(d->flags & C25_DOMAIN_WILD_SELF);
+	wild->wildcard = true;
+	return true;
+}
+
+bool
+c25_policy_range_at(const struct c25_policy *p, size_t i,
+    struct c25_spec_range *out)
+{
+	if (i >= p->h->ranges.count)
+		return false;
+	range_get(&p->ranges[i], &out->range);
+	out->kind = (enum c25_pool_kind)p->ranges[i].kind;
+	out->connector = p->ranges[i].connector;
+	return true;
+}
