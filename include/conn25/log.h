@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * log.h - the daemon's and the tools' log: stderr, one line a message,
+ * `subject: what: why`. The module does not use it: it logs through Unbound.
+ *
+ * Levels as in unbound: 0 errors and warnings, 1 operational (default),
+ * 2 detail, 3 each query or request.
+ * Process: one thread; the level is process-wide.
+ */
+#ifndef CONN25_LOG_H
+#define CONN25_LOG_H
+
+enum c25_log_level {
+	C25_LOG_ERROR = 0,	/* and warnings */
+	C25_LOG_INFO = 1,
+	C25_LOG_DETAIL = 2,
+	C25_LOG_QUERY = 3,
+};
+
+/* `ident` is printed before each message; a pointer that stays valid. */
+void c25_log_open(const char *ident, int verbosity);
+void c25_log_verbosity(int verbosity);
+int c25_log_get_verbosity(void);
+void c25_log(enum c25_log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

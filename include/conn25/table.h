@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * table.h - the shared table: who has which magic and transit address.
+ *
+ * conn25d creates it in runDir; the module in Unbound reserves in it; conn25d
+ * reads it and tells the connectors. This header is the whole interface; the
+ * bytes are described in layout.h, the policy in policy.h.
+ *
+ * Example (module side):
+ *	struct c25_table *t;
+ *	struct c25_error err;
+ *	struct c25_assignment a;
+ *
+ *	if (c25_table_attach("/run/conn25", &t, &err) != 0)
+ *		... pass through, try again in a second ...
+ *	r = c25_table_reserve(t, policy, &(struct c25_want){ .name = n,
+ *		.destination = dst, .app = m.app, .ttl_s = 300 }, &a);
+ *	if (r == 0)
+ *		... answer with a.magic; if (a.created) ring the doorbell ...
+ *
+ * Rules
+ *   threads    a handle may be used by any number of threads at once.
+ *   processes  any number; lookups and renewals take no lock and make no
+ *              system call (the clock is read through the vDSO); new
+ *              reservations and everything marked `Locks: table` take one
+ *              robust process-shared mutex.
+ *   fork       a handle does not survive fork(): attach again.
+ *   crash      any process may die at any instruction. Whoever takes the
+ *              mutex next sees EOWNERDEAD and rebuilds every index from the
+ *              slots before going on; a slot counts from the moment its
+ *              last write (the even sequence number) is there.
+ *   hostile    whatever the bytes say, no access leaves the mapping and no
+ *              walk is longer than the table; damage is -EUCLEAN.
+ *   time       milliseconds of CLOCK_BOOTTIME; a boot id in the header makes
+ *              a table from before a reboot unusable (-ESTALE).
+ */
+#ifndef CONN25_TABLE_H
+#define CONN25_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conn25/addr.h"
+#include "conn25/error.h"
+#include "conn25/name.h"
+#include "conn25/policy.h"
+
+/* Files in runDir. */
+#define C25_TABLE_FILE "table"
+#define C25_POLICY_FILE_FORMAT "policy.%llu"	/* generation */
+#define C25_DOORBELL_FILE "doorbell.sock"
+#define C25_CONTROL_FILE "control.sock"
+#define C25_LOCK_FILE "conn25d.lock"
+#define C25_RUN_DIR_DEFAULT "/run/conn25"
+#define C25_RUN_DIR_ENV "CONN25_RUN_DIR"
+
+#define C25_LEASE_MIN_S 60
+#define C25_LEASE_MAX_S (72 * 3600)
+#define C25_QUARANTINE_S 120
+#define C25_ASSIGNMENTS_MIN 16
+#define C25_ASSIGNMENTS_MAX (1u << 24)
+
+struct c25_table;
+
+/* Names one version of one slot; stale after any change of its content. */
+struct c25_ref {
+	uint32_t slot;
+	uint32_t seq;
+};
+
+/* What the connector knows of an assignment. */
+enum c25_push {
+	C25_PUSH_PENDING = 0,	/* to be sent, or sent and unanswered */
+	C25_PUSH_READY = 1,	/* acknowledged */
+	C25_PUSH_REFUSED = 2,	/* finally refused by every connector */
+};
+
+/* A consistent copy of one assignment. */
+struct c25_assignment {
+	struct c25_ref ref;
+	struct c25_addr destination;
+	struct c25_addr magic;
+	struct c25_addr transit;
+	struct c25_name domain;		/* the queried name */
+	uint64_t lease_end_ms;		/* CLOCK_BOOTTIME */
+	uint16_t connector;		/* registry index or _NONE */
+	uint8_t push;			/* enum c25_push */
+	bool created;			/* by this very call of reserve */
+};
+
+/* ---- create and attach -------------------------------------------------- */
+
+/*
+ * Make runDir/table anew (written under another name, then renamed over, so
+ * that no one ever sees half a table). A table already there is marked
+ * retired and replaced: call c25_table_attach() first and use that one if
+ * it is good.
+ * Mode 0660; `gid` (gid_t)-1 keeps the process's group.
+ * Owns: the handle; c25_table_detach() frees it.
+ * Returns: 0; -EINVAL (capacity); -ENOSPC, -EACCES, other -errno of the file
+ * operations, each with err set.
+ */
+int c25_table_create(const char *run_dir, uint32_t capacity, gid_t gid,
+	struct c25_table **out, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * Map an existing table.
+ * Returns: 0; -ENOENT (nothing there yet); -EACCES; -EPROTO (made by another
+ * version: another layout fingerprint); -EUCLEAN (damaged: sizes or offsets
+ * that can't be); -ESTALE (from before a reboot); other -errno.
+ */
+int c25_table_attach(const char *run_dir, struct c25_table **out,
+	struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+void c25_table_detach(struct c25_table *t);	/* NULL is fine */
+
+/*
+ * Has the file in runDir been replaced since we attached (or the table been
+ * retired)? Costs a stat(2); ask at most once a second.
+ */
+bool c25_table_replaced(const struct c25_table *t);
+
+uint32_t c25_table_capacity(const struct c25_table *t);
+const uint8_t *c25_table_hash_key(const struct c25_table *t);	/* 16 bytes */
+/* Bytes of the mapping but for the sparse arena, for statistics. */
+size_t c25_table_size(const struct c25_table *t);
+
+/* Now in the table's time. */
+uint64_t c25_now_ms(void);
+/* For tests: replace the clock of this process (NULL restores it). */
+void c25_clock_set(uint64_t (*now_ms)(void));
+
+/* ---- policy -------------------------------------------------------------- */
+
+/*
+ * Registry index of a connector name, allocated on first use and stable over
+ * reloads. Locks: table. Process: conn25d only.
+ * Returns: 0..255; -ENOSPC (256 names were used); -EINVAL; -EUCLEAN.
+ */
+int c25_table_connector_reg(struct c25_table *t, const char *name)
+	__attribute__((warn_unused_result));
+
+/* A generation that no published policy had. Process: conn25d only. */
+uint64_t c25_table_next_generation(const struct c25_table *t);
+
+/*
+ * Publish a compiled policy: write it beside the table, set up the pools
+ * (living assignments keep their addresses, also outside the new ranges),
+ * then make its generation the current one and remove older files.
+ * Locks: table. Process: conn25d only.
+ * Returns: 0; -EINVAL (blob isn't loadable, pools too large: see err);
+ * -errno of the file operations; nothing has changed then.
+ */
+int c25_table_publish(struct c25_table *t, const uint8_t *blob,
+	size_t len_bytes, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/* Current generation, 0 when nothing was published. One atomic load. */
+uint64_t c25_table_generation(const struct c25_table *t);
+
+/*
+ * Read, verify and take the current policy. If a reload removes the file
+ * meanwhile the newer one is tried.
+ * Owns: one reference for the caller.
+ * Returns: 0; -ENOENT (none published yet); -EUCLEAN/-EINVAL (damaged);
+ * -EPROTO; -ENOMEM; -errno.
+ */
+int c25_table_policy(struct c25_table *t, struct c25_policy **out,
+	struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/* Health of a connector, set by conn25d, read when reserving. */
+void c25_table_connector_set_down(struct c25_table *t, uint16_t reg,
+	bool down);
+bool c25_table_connector_down(const struct c25_table *t, uint16_t reg);
+
+/* ---- reserve and look up -------------------------------------------------- */
+
+struct c25_want {
+	const struct c25_name *name;	/* queried name, canonical */
+	struct c25_addr destination;
+	uint32_t app;			/* index in `policy` */
+	uint32_t ttl_s;			/* TTL given to the client; the lease
+					 * is this clamped to 60 s .. 72 h */
+};
+
+/*
+ * The assignment of (name, destination): the one there is, its lease
+ * renewed, or a new one.
+ * Locks: none for an existing one, table for a new one.
+ * Returns: 0; -ENOSPC (a pool or the table is full; *full says which: a
+ * pool kind, or C25_POOL_KINDS for the table); -EAFNOSUPPORT (no pool of
+ * that family); -ESTALE (the policy is no longer current and the pools it
+ * knew changed: load it again); -EUCLEAN (table damaged); -EINVAL.
+ * On failure nothing stays taken.
+ */
+int c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
+	const struct c25_want *want, struct c25_assignment *out, int *full)
+	__attribute__((warn_unused_result));
+
+/*
+ * Lock-free lookups. Expired assignments that were not reclaimed yet are
+ * found too: compare lease_end_ms.
+ * Returns: 0; -ENOENT; -EUCLEAN.
+ */
+int c25_table_by_key(struct c25_table *t, const struct c25_name *name,
+	const struct c25_addr *destination, struct c25_assignment *out);
+int c25_table_by_magic(struct c25_table *t, const struct c25_addr *magic,
+	struct c25_assignment *out);
+int c25_table_by_transit(struct c25_table *t, const struct c25_addr *transit,
+	struct c25_assignment *out);
+/* Read the assignment a ref names. Returns: 0; -ENOENT when it changed. */
+int c25_table_by_ref(struct c25_table *t, struct c25_ref ref,
+	struct c25_assignment *out);
+
+/*
+ * Walk all assignments: start with *cursor = 0. Sees everything that lives
+ * during the whole walk; takes no lock.
+ * Returns: true and *out, false at the end.
+ */
+bool c25_table_next(struct c25_table *t, uint32_t *cursor,
+	struct c25_assignment *out);
+
+/*
+ * Free what is past lease and quarantine, looking at `steps` slots from
+ * where the last call stopped. Locks: table.
+ * Returns: the number freed, or -errno.
+ */
+int c25_table_reclaim(struct c25_table *t, uint32_t steps);
+
+/* Forget one assignment at once. Locks: table. Returns: 0, -ENOENT, -errno */
+int c25_table_drop(struct c25_table *t, struct c25_ref ref);
+
+/* ---- the queue to conn25d -------------------------------------------------- */
+
+/*
+ * Next assignment that was reserved since the last call. Process: conn25d.
+ * Returns: 1 and *ref; 0 nothing new; -EOVERFLOW once after the ring was
+ * overrun (walk the table with c25_table_next() for pending ones).
+ */
+int c25_table_take(struct c25_table *t, struct c25_ref *ref);
+
+/* Set the push state of one version of a slot, and by which connector.
+ * Returns: 0; -ENOENT when the assignment changed or went away. */
+int c25_table_set_push(struct c25_table *t, struct c25_ref ref,
+	enum c25_push push);
+
+/*
+ * Doorbell protocol. conn25d before it sleeps calls c25_table_sleep(): it
+ * returns true when it may sleep, false when work has arrived meanwhile.
+ * The module after reserving calls c25_table_must_ring(): true once for
+ * each sleep, then it sends a byte on the doorbell.
+ */
+bool c25_table_sleep(struct c25_table *t);
+bool c25_table_must_ring(struct c25_table *t);
+
+/* ---- statistics ------------------------------------------------------------ */
+
+#define C25_WORKERS_MAX 64
+
+/* Counters of one worker thread; index = number % C25_WORKERS_MAX. */
+enum c25_stat {
+	C25_STAT_QUERIES,	/* client queries that passed the module */
+	C25_STAT_MATCHED,	/* ... whose name the policy matched */
+	C25_STAT_REWRITTEN,	/* answers with magic addresses */
+	C25_STAT_EMPTIED,	/* made NODATA: no pool of the family */
+	C25_STAT_SERVFAIL,	/* nothing could be assigned, or damage */
+	C25_STAT_RESERVED,	/* new assignments */
+	C25_STAT_RENEWED,	/* existing ones given out again */
+	C25_STAT_HELD,		/* first answers that waited */
+	C25_STAT_HOLD_TIMEOUT,	/* ... until the time was up */
+	C25_STAT_PASSED,	/* matched, passed (other types, exclude) */
+	C25_STAT_PTR,		/* reverse lookups of magic addresses */
+	C25_STAT_COUNT
+};
+
+void c25_table_count(struct c25_table *t, unsigned worker,
+	enum c25_stat stat, uint64_t n);
+/* Sum over all workers. */
+uint64_t c25_table_stat(const struct c25_table *t, enum c25_stat stat);
+/* The name without its "total." prefix, such as "num.queries". */
+const char *c25_stat_name(enum c25_stat stat);
+
+struct c25_usage {
+	uint64_t assignments;		/* living now */
+	uint64_t pending;		/* ... not acknowledged yet */
+	uint64_t capacity;		/* slots */
+	struct { uint64_t inuse, capacity; } pool[C25_POOL_KINDS];
+};
+/* Connectors' own transit pools count into the transit kinds. */
+void c25_table_usage(struct c25_table *t, struct c25_usage *out);
+
+/*
+ * Check every invariant: each slot reachable by its three indexes, no
+ * address with two owners, bitmaps and counters equal to what is assigned.
+ * Locks: table, for the whole check. For tests and `status`.
+ * Returns: 0; -EUCLEAN with err naming the first violation.
+ */
+int c25_table_verify(struct c25_table *t, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+#endif

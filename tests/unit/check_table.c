@@ -1,0 +1,781 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests of the shared table: reserving, looking up, crashing, attaching. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "conn25/layout.h"
+#include "table/internal.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/suite.h"
+
+static struct fixture f;
+static uint64_t fake_now_ms;
+
+static uint64_t
+fake_clock(void)
+{
+	return fake_now_ms;
+}
+
+static void
+verify(void)
+{
+	struct c25_error err = { "" };
+
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+}
+
+static void
+setup(void)
+{
+	fx_open(&f, 1024);
+	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/16");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+	    "169.254.64.0/18");
+	fx_pool(&f, C25_POOL_V6_MAGIC, C25_CONNECTOR_NONE, "fd25:1::/64");
+	fx_pool(&f, C25_POOL_V6_TRANSIT, C25_CONNECTOR_NONE, "fd25:2::/64");
+	fx_publish(&f);
+}
+
+static void
+teardown(void)
+{
+	c25_clock_set(NULL);
+	fx_close(&f);
+}
+
+START_TEST(same_key_same_addresses)
+{
+	struct c25_assignment a, b;
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	ck_assert(a.created);
+	ck_assert_int_eq(fx_reserve(&f, "A.Example.", "10.0.0.1", &b, NULL),
+	    0);
+	ck_assert(!b.created);
+	ck_assert(c25_addr_eq(&a.magic, &b.magic));
+	ck_assert(c25_addr_eq(&a.transit, &b.transit));
+	verify();
+}
+END_TEST
+
+START_TEST(every_key_its_own_addresses)
+{
+	struct c25_assignment a, b, c, d;
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &b, NULL),
+	    0);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.2", &c, NULL),
+	    0);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "fd00::1", &d, NULL),
+	    0);
+	ck_assert(!c25_addr_eq(&a.magic, &b.magic));
+	ck_assert(!c25_addr_eq(&a.magic, &c.magic));
+	ck_assert(!c25_addr_eq(&b.transit, &c.transit));
+	ck_assert_uint_eq(d.magic.family, C25_V6);
+	ck_assert_uint_eq(d.transit.family, C25_V6);
+	verify();
+}
+END_TEST
+
+START_TEST(found_by_every_index)
+{
+	struct c25_assignment a, b;
+	struct c25_name n = fx_name("a.example"), m = fx_name("b.example");
+	struct c25_addr dst = fx_addr("10.0.0.1");
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	ck_assert_int_eq(c25_table_by_key(f.t, &n, &dst, &b), 0);
+	ck_assert_int_eq(c25_table_by_magic(f.t, &a.magic, &b), 0);
+	ck_assert(c25_name_eq(&b.domain, &n));
+	ck_assert_int_eq(c25_table_by_transit(f.t, &a.transit, &b), 0);
+	ck_assert(c25_addr_eq(&b.destination, &dst));
+	ck_assert_int_eq(c25_table_by_ref(f.t, a.ref, &b), 0);
+	ck_assert_int_eq(c25_table_by_key(f.t, &m, &dst, &b), -ENOENT);
+	ck_assert_int_eq(c25_table_by_magic(f.t, &a.transit, &b), -ENOENT);
+	ck_assert_int_eq(c25_table_by_transit(f.t, &a.magic, &b), -ENOENT);
+}
+END_TEST
+
+/* Names of every length that a slot stores differently. */
+static const size_t lengths[] = { 3, 55, 56, 57, 58, 167, 168, 169, 170,
+	254, 255 };
+
+START_TEST(names_of_any_length)
+{
+	struct c25_name n = { 0 };
+	struct c25_assignment a, b;
+	struct c25_want w = { .name = &n, .destination = fx_addr("10.0.0.1"),
+	    .ttl_s = 60 };
+	size_t want = lengths[_i] - 1, at = 0;
+
+	while (at < want) {		/* labels, then the root */
+		size_t label = want - at - 1 < 63 ? want - at - 1 : 63;
+
+		if (want - at - 1 == 64)
+			label = 62;
+		n.wire[at] = (uint8_t)label;
+		memset(n.wire + at + 1, 'x', label);
+		at += label + 1;
+	}
+	n.len = (uint16_t)(at + 1);
+	ck_assert_uint_eq(n.len, lengths[_i]);
+	ck_assert_int_eq(c25_table_reserve(f.t, f.p, &w, &a, NULL), 0);
+	ck_assert_int_eq(c25_table_by_magic(f.t, &a.magic, &b), 0);
+	ck_assert(c25_name_eq(&b.domain, &n));
+	verify();
+	ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
+	ck_assert_int_eq(c25_table_drop(f.t, a.ref), -ENOENT);
+	ck_assert_int_eq(c25_table_by_magic(f.t, &a.magic, &b), -ENOENT);
+	verify();
+	ck_assert_uint_eq(atomic_load(&f.t->h->free_count),
+	    atomic_load(&f.t->h->watermark));
+}
+END_TEST
+
+/* Small pools, and what runs out first. */
+static const struct {
+	const char *magic, *transit;
+	unsigned room;
+	int full;
+} full_rows[] = {
+	{ "100.64.0.0/30", "169.254.64.0/18", 4, C25_POOL_V4_MAGIC },
+	{ "100.64.0.0/16", "169.254.64.0-169.254.64.2", 3,
+	    C25_POOL_V4_TRANSIT },
+	{ "100.64.0.9/32", "169.254.64.0/24", 1, C25_POOL_V4_MAGIC },
+	{ "100.64.0.0/16", "169.254.64.0/18", 1024, C25_POOL_KINDS },
+};
+
+START_TEST(exhausted_pools_leak_nothing)
+{
+	struct c25_assignment a, first;
+	struct c25_usage u;
+	char domain[32];
+	int full = -1;
+
+	f.range_count = 0;
+	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE,
+	    full_rows[_i].magic);
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+	    full_rows[_i].transit);
+	fx_publish(&f);
+	for (unsigned i = 0; i < full_rows[_i].room; i++) {
+		(void)snprintf(domain, sizeof(domain), "n%u.example", i);
+		ck_assert_int_eq(fx_reserve(&f, domain, "10.0.0.1", &a,
+		    NULL), 0);
+		if (i == 0)
+			first = a;
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(fx_reserve(&f, "one.too.many.example",
+		    "10.0.0.1", &a, &full), -ENOSPC);
+		ck_assert_int_eq(full, full_rows[_i].full);
+	}
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.assignments, full_rows[_i].room);
+	ck_assert_uint_eq(u.pool[C25_POOL_V4_MAGIC].inuse,
+	    full_rows[_i].room);
+	ck_assert_uint_eq(u.pool[C25_POOL_V4_TRANSIT].inuse,
+	    full_rows[_i].room);
+	verify();
+	ck_assert_int_eq(c25_table_drop(f.t, first.ref), 0);
+	ck_assert_int_eq(fx_reserve(&f, "now.example", "10.0.0.1", &a,
+	    NULL), 0);
+	ck_assert(c25_addr_eq(&a.magic, &first.magic) ||
+	    full_rows[_i].full != C25_POOL_V4_MAGIC);
+	verify();
+}
+END_TEST
+
+START_TEST(no_pool_of_the_family)
+{
+	struct c25_assignment a;
+
+	f.range_count = 2;
+	fx_publish(&f);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "fd00::1", &a, NULL),
+	    -EAFNOSUPPORT);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	verify();
+}
+END_TEST
+
+START_TEST(addresses_go_round)
+{
+	struct c25_assignment a, b;
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
+	ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &b, NULL),
+	    0);
+	ck_assert(!c25_addr_eq(&a.magic, &b.magic));
+	ck_assert(!c25_addr_eq(&a.transit, &b.transit));
+}
+END_TEST
+
+START_TEST(lease_then_quarantine_then_reuse)
+{
+	struct c25_assignment a;
+	uint64_t end;
+
+	fake_now_ms = 1000000;
+	c25_clock_set(fake_clock);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	end = a.lease_end_ms;
+	ck_assert_uint_ge(end, fake_now_ms + 300000);
+	fake_now_ms = end + C25_QUARANTINE_S * 1000;
+	ck_assert_int_eq(c25_table_reclaim(f.t, 1024), 0);
+	/* renewed in its quarantine it lives on with the same addresses */
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	ck_assert(!a.created);
+	fake_now_ms = end + C25_QUARANTINE_S * 1000 + 1;
+	ck_assert_int_eq(c25_table_reclaim(f.t, 1024), 0);
+	fake_now_ms = a.lease_end_ms + C25_QUARANTINE_S * 1000 + 1;
+	ck_assert_int_eq(c25_table_reclaim(f.t, 1024), 1);
+	ck_assert_int_eq(c25_table_by_ref(f.t, a.ref, &a), -ENOENT);
+	verify();
+}
+END_TEST
+
+START_TEST(lease_is_clamped)
+{
+	struct c25_name n = fx_name("a.example"), m = fx_name("b.example");
+	struct c25_want w = { .name = &n, .destination = fx_addr("10.0.0.1"),
+	    .ttl_s = 0 };
+	struct c25_assignment a;
+
+	fake_now_ms = 5000;
+	c25_clock_set(fake_clock);
+	ck_assert_int_eq(c25_table_reserve(f.t, f.p, &w, &a, NULL), 0);
+	ck_assert_uint_ge(a.lease_end_ms, 5000 + 60 * 1000);
+	ck_assert_uint_lt(a.lease_end_ms, 5000 + 90 * 1000);
+	w.name = &m;
+	w.ttl_s = UINT32_MAX;
+	ck_assert_int_eq(c25_table_reserve(f.t, f.p, &w, &a, NULL), 0);
+	ck_assert_uint_lt(a.lease_end_ms, 5000 + 72ull * 3600 * 1000 +
+	    30000);
+	/* a shorter TTL never shortens a lease */
+	w.ttl_s = 60;
+	ck_assert_int_eq(c25_table_reserve(f.t, f.p, &w, &a, NULL), 0);
+	ck_assert_uint_ge(a.lease_end_ms, 72ull * 3600 * 1000);
+}
+END_TEST
+
+START_TEST(full_pool_takes_back_expired)
+{
+	struct c25_assignment a;
+
+	fake_now_ms = 1000;
+	c25_clock_set(fake_clock);
+	f.range_count = 0;
+	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/31");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+	    "169.254.64.0/31");
+	fx_publish(&f);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &a, NULL),
+	    0);
+	fake_now_ms = a.lease_end_ms;
+	ck_assert_int_eq(fx_reserve(&f, "c.example", "10.0.0.1", &a, NULL),
+	    -ENOSPC);
+	fake_now_ms += C25_QUARANTINE_S * 1000 + 1;
+	ck_assert_int_eq(fx_reserve(&f, "c.example", "10.0.0.1", &a, NULL),
+	    0);
+	verify();
+}
+END_TEST
+
+START_TEST(connector_with_its_own_transit_pool)
+{
+	struct c25_assignment a;
+	struct c25_addr own = fx_addr("169.254.65.0");
+
+	fx_pool(&f, C25_POOL_V4_TRANSIT, 0, "169.254.65.0/24");
+	fx_publish(&f);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	ck_assert(c25_addr_eq(&a.transit, &own));
+	ck_assert_uint_eq(a.connector, 0);
+	verify();
+}
+END_TEST
+
+START_TEST(pool_change_keeps_living_assignments)
+{
+	struct c25_assignment a, b, c;
+	struct c25_range now;
+
+	ck_assert_int_eq(c25_range_parse(&now, "10.99.0.0/24", 12), 0);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	f.range_count = 0;
+	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "10.99.0.0/24");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+	    "169.254.64.0/18");
+	fx_publish(&f);
+	verify();
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &b, NULL),
+	    0);
+	ck_assert(!b.created);
+	ck_assert(c25_addr_eq(&a.magic, &b.magic));
+	ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &c, NULL),
+	    0);
+	ck_assert(c25_range_contains(&now, &c.magic));
+	ck_assert(!c25_addr_eq(&c.transit, &a.transit));
+	ck_assert_int_eq(c25_table_drop(f.t, b.ref), 0);
+	verify();
+}
+END_TEST
+
+START_TEST(an_old_policy_is_stale)
+{
+	struct c25_policy *old = c25_policy_ref(f.p);
+	struct c25_name n = fx_name("a.example");
+	struct c25_want w = { .name = &n, .destination = fx_addr("10.0.0.1"),
+	    .ttl_s = 60 };
+	struct c25_assignment a;
+
+	fx_publish(&f);
+	ck_assert_int_eq(c25_table_reserve(f.t, old, &w, &a, NULL), -ESTALE);
+	ck_assert_int_eq(c25_table_reserve(f.t, f.p, &w, &a, NULL), 0);
+	c25_policy_unref(old);
+}
+END_TEST
+
+START_TEST(queue_and_push_state)
+{
+	struct c25_table *daemon;
+	struct c25_assignment a, b;
+	struct c25_error err;
+	struct c25_usage u;
+	struct c25_ref ref;
+
+	ck_assert_int_eq(c25_table_attach(f.dir, &daemon, &err), 0);
+	ck_assert_int_eq(c25_table_take(daemon, &ref), 0);
+	ck_assert(c25_table_sleep(daemon));
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	ck_assert(c25_table_must_ring(f.t));
+	ck_assert(!c25_table_must_ring(f.t));
+	ck_assert(!c25_table_sleep(daemon));
+	ck_assert_int_eq(c25_table_take(daemon, &ref), 1);
+	ck_assert_uint_eq(ref.slot, a.ref.slot);
+	ck_assert_uint_eq(ref.seq, a.ref.seq);
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.pending, 1);
+	ck_assert_int_eq(c25_table_set_push(daemon, ref, C25_PUSH_READY), 0);
+	ck_assert_int_eq(c25_table_by_ref(f.t, ref, &b), 0);
+	ck_assert_uint_eq(b.push, C25_PUSH_READY);
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.pending, 0);
+	ck_assert_int_eq(c25_table_drop(f.t, ref), 0);
+	ck_assert_int_eq(c25_table_set_push(daemon, ref, C25_PUSH_PENDING),
+	    -ENOENT);
+	c25_table_detach(daemon);
+}
+END_TEST
+
+START_TEST(overrun_ring_says_so_once)
+{
+	struct c25_table *daemon;
+	struct c25_assignment a;
+	struct c25_error err;
+	struct c25_ref ref;
+
+	ck_assert_int_eq(c25_table_attach(f.dir, &daemon, &err), 0);
+	for (unsigned i = 0; i < C25_RING_SIZE + 1; i++) {
+		ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a,
+		    NULL), 0);
+		ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
+	}
+	ck_assert_int_eq(c25_table_take(daemon, &ref), -EOVERFLOW);
+	ck_assert_int_eq(c25_table_take(daemon, &ref), 0);
+	c25_table_detach(daemon);
+}
+END_TEST
+
+START_TEST(registry_is_stable)
+{
+	char name[16];
+
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "x"), 1);
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c0"), 0);
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "x"), 1);
+	ck_assert_int_eq(c25_table_connector_reg(f.t, ""), -EINVAL);
+	for (int i = 2; i < C25_CONNECTORS_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		ck_assert_int_eq(c25_table_connector_reg(f.t, name), i);
+	}
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "y"), -ENOSPC);
+}
+END_TEST
+
+/* What a damaged or foreign file gets: an error, and stays as it was. */
+static const struct {
+	size_t off;
+	const char *bytes;
+	off_t cut;		/* truncate to this first; 0: don't */
+	int r;
+} damage_rows[] = {
+	{ offsetof(struct c25_header_d, magic), "x", 0, -EUCLEAN },
+	{ offsetof(struct c25_header_d, fingerprint), "x", 0, -EPROTO },
+	{ offsetof(struct c25_header_d, len_bytes), "x", 0, -EUCLEAN },
+	{ offsetof(struct c25_header_d, capacity), "\377\377\377\377", 0,
+	    -EUCLEAN },
+	{ offsetof(struct c25_header_d, capacity), "\0\20", 0, -EUCLEAN },
+	{ offsetof(struct c25_header_d, boot_id), "xxxx", 0, -ESTALE },
+	{ 0, "", 100, -EUCLEAN },
+	{ 0, "", 8192, -EUCLEAN },
+};
+
+START_TEST(attach_refuses_damage)
+{
+	char path[128];
+	struct c25_table *t;
+	struct c25_error err = { "" };
+	size_t n = strlen(damage_rows[_i].bytes);
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/table", f.dir);
+	c25_policy_unref(f.p);
+	f.p = NULL;
+	c25_table_detach(f.t);
+	f.t = NULL;
+	ck_assert_int_ge(fd = open(path, O_RDWR), 0);
+	if (damage_rows[_i].r == -EUCLEAN && damage_rows[_i].off ==
+	    offsetof(struct c25_header_d, capacity) && n == 0)
+		n = 2;
+	ck_assert_int_eq(pwrite(fd, damage_rows[_i].bytes, n,
+	    (off_t)damage_rows[_i].off), (ssize_t)n);
+	if (damage_rows[_i].cut > 0)
+		ck_assert_int_eq(ftruncate(fd, damage_rows[_i].cut), 0);
+	(void)close(fd);
+	ck_assert_int_eq(c25_table_attach(f.dir, &t, &err),
+	    damage_rows[_i].r);
+	ck_assert_ptr_null(t);
+	ck_assert_ptr_nonnull(strstr(err.text, path));
+}
+END_TEST
+
+START_TEST(attach_without_a_table)
+{
+	struct c25_table *t;
+	struct c25_error err = { "" };
+
+	ck_assert_int_eq(c25_table_attach("/nonexistent", &t, &err),
+	    -ENOENT);
+	ck_assert_ptr_null(t);
+	ck_assert_ptr_nonnull(strstr(err.text, "/nonexistent"));
+}
+END_TEST
+
+START_TEST(replaced_is_noticed)
+{
+	struct c25_table *t;
+	struct c25_error err;
+
+	ck_assert(!c25_table_replaced(f.t));
+	ck_assert_int_eq(c25_table_create(f.dir, 64, (gid_t)-1, &t, &err),
+	    0);
+	ck_assert(c25_table_replaced(f.t));
+	ck_assert(!c25_table_replaced(t));
+	c25_table_detach(t);
+}
+END_TEST
+
+/* A process that dies holding the mutex, half way through a change. */
+static void
+die_holding_the_mutex(void)
+{
+	struct c25_assignment a;
+	pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct c25_table *t;
+		struct c25_slot_d *s;
+
+		if (c25_table_attach(f.dir, &t, NULL) != 0 ||
+		    c25_lock(t) != 0)
+			_exit(1);
+		/* a slot half written, an address half taken, an index and
+		 * a counter that lie */
+		s = c25_slot(t, c25_slot_take(t));
+		atomic_store(&s->seq, atomic_load(&s->seq) | 1);
+		(void)c25_pool_take(t, C25_POOL_V4_MAGIC, &a.magic);
+		atomic_store(c25_bucket(t, C25_BY_KEY, 0), 77);
+		atomic_store(&t->h->assignments, 99);
+		(void)raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+}
+
+START_TEST(recovery_after_a_death)
+{
+	struct c25_assignment a, b, c;
+	struct c25_usage u;
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	die_holding_the_mutex();
+	ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &b, NULL),
+	    0);
+	verify();
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.assignments, 2);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &c, NULL),
+	    0);
+	ck_assert(!c.created);
+	ck_assert(c25_addr_eq(&a.magic, &c.magic));
+	ck_assert(c25_addr_eq(&a.transit, &c.transit));
+}
+END_TEST
+
+/* Random operations against the plainest model there is. */
+#define MODEL_KEYS 300
+
+struct model {
+	bool living;
+	struct c25_addr magic, transit;
+};
+
+static unsigned
+rnd(unsigned *seed, unsigned below)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return (*seed >> 8) % below;
+}
+
+START_TEST(against_a_model)
+{
+	static struct model m[MODEL_KEYS];
+	unsigned seed = (unsigned)time(NULL) * 7 + (unsigned)_i, start = seed;
+	struct c25_assignment a;
+	char domain[80], dst[32];
+
+	memset(m, 0, sizeof(m));
+	fake_now_ms = 1000000;
+	c25_clock_set(fake_clock);
+	for (int n = 0; n < 20000; n++) {
+		unsigned k = rnd(&seed, MODEL_KEYS), op = rnd(&seed, 100);
+		struct c25_name name;
+		struct c25_addr d;
+
+		(void)snprintf(domain, sizeof(domain), "%.*s%u.example",
+		    (int)(k % 60), "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		    "xxxxxxxxxxxxxxxxxxxxx", k);
+		(void)snprintf(dst, sizeof(dst), k % 2 ? "10.0.%u.1" :
+		    "fd00::%u", k % 250);
+		name = fx_name(domain);
+		d = fx_addr(dst);
+		if (op < 60) {
+			ck_assert_msg(fx_reserve(&f, domain, dst, &a,
+			    NULL) == 0, "seed %u step %d", start, n);
+			ck_assert_msg(a.created == !m[k].living,
+			    "seed %u step %d", start, n);
+			ck_assert_msg(a.created ||
+			    (c25_addr_eq(&a.magic, &m[k].magic) &&
+			    c25_addr_eq(&a.transit, &m[k].transit)),
+			    "seed %u step %d", start, n);
+			m[k].living = true;
+			m[k].magic = a.magic;
+			m[k].transit = a.transit;
+		} else if (op < 90) {
+			int r = c25_table_by_key(f.t, &name, &d, &a);
+
+			ck_assert_msg(r == (m[k].living ? 0 : -ENOENT),
+			    "seed %u step %d", start, n);
+			if (r == 0 && op < 70)
+				ck_assert_int_eq(c25_table_drop(f.t, a.ref),
+				    0);
+			if (r == 0 && op < 70)
+				m[k].living = false;
+		} else if (op < 91) {
+			fx_publish(&f);
+		} else if (op < 92 && n % 50 == 0) {
+			die_holding_the_mutex();
+		} else if (m[k].living) {
+			ck_assert_msg(c25_table_by_magic(f.t, &m[k].magic,
+			    &a) == 0 && c25_name_eq(&a.domain, &name),
+			    "seed %u step %d", start, n);
+		}
+		if (n % 1000 == 0)
+			verify();
+	}
+	verify();
+}
+END_TEST
+
+/* Threads and a second handle at once, all for the same keys. */
+static void *
+hammer(void *arg)
+{
+	struct c25_table *t = arg;
+	char domain[32];
+
+	for (int n = 0; n < 3000; n++) {
+		struct c25_name name;
+		struct c25_assignment a;
+		struct c25_want w = { .name = &name, .destination =
+		    fx_addr("10.0.0.1"), .ttl_s = 60 };
+
+		(void)snprintf(domain, sizeof(domain), "n%d.example",
+		    n % 200);
+		name = fx_name(domain);
+		if (c25_table_reserve(t, f.p, &w, &a, NULL) != 0 ||
+		    !c25_name_eq(&a.domain, &name))
+			return (void *)1;
+		if (n % 17 == 0)
+			(void)c25_table_drop(t, a.ref);
+		if (c25_table_by_magic(t, &a.magic, &a) == 0)
+			(void)c25_table_set_push(t, a.ref, C25_PUSH_READY);
+	}
+	return NULL;
+}
+
+START_TEST(threads_and_handles_at_once)
+{
+	struct c25_table *other;
+	struct c25_error err;
+	pthread_t th[4];
+	void *bad;
+
+	ck_assert_int_eq(c25_table_attach(f.dir, &other, &err), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&th[i], NULL, hammer,
+		    i % 2 ? other : f.t), 0);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(pthread_join(th[i], &bad), 0);
+		ck_assert_ptr_null(bad);
+	}
+	verify();
+	c25_table_detach(other);
+}
+END_TEST
+
+/* Bytes changed at random all over the mapping: errors are fine, leaving
+ * the mapping or never coming back is not. The mutex is spared: glibc keeps
+ * pointers of its own in it. */
+START_TEST(scribbled_table_is_survived)
+{
+	unsigned seed = 4711 + (unsigned)_i;
+	size_t from = offsetof(struct c25_header_d, mutex);
+	size_t to = from + sizeof(pthread_mutex_t);
+	struct c25_assignment a;
+	struct c25_usage u;
+	struct c25_error err;
+	char domain[32];
+
+	for (int n = 0; n < 300; n++) {
+		uint32_t cursor = 0;
+
+		for (int k = 0; k < 20; k++) {
+			size_t at = rnd(&seed, 1 << 24) %
+			    (k % 2 ? f.t->l.arena + 4096 :
+			    sizeof(struct c25_header_d));
+
+			if (at < from || at >= to)
+				f.t->base[at] = (uint8_t)rnd(&seed, 256);
+		}
+		(void)snprintf(domain, sizeof(domain), "n%u.example",
+		    rnd(&seed, 50));
+		(void)fx_reserve(&f, domain, "10.0.0.1", &a, NULL);
+		(void)fx_reserve(&f, domain, "fd00::1", &a, NULL);
+		(void)c25_table_by_magic(f.t, &a.magic, &a);
+		(void)c25_table_drop(f.t, a.ref);
+		(void)c25_table_reclaim(f.t, 64);
+		while (c25_table_next(f.t, &cursor, &a))
+			(void)c25_table_set_push(f.t, a.ref, C25_PUSH_READY);
+		c25_table_usage(f.t, &u);
+		if (c25_table_verify(f.t, &err) != 0)
+			ck_assert_str_ne(err.text, "");
+		if (n % 10 == 0) {
+			ck_assert_int_eq(c25_lock(f.t), 0);
+			c25_rebuild(f.t);
+			c25_unlock(f.t);
+		}
+	}
+}
+END_TEST
+
+START_TEST(modes_and_files)
+{
+	struct stat st;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/table", f.dir);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0660);
+	(void)snprintf(path, sizeof(path), "%s/policy.1", f.dir);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0640);
+	fx_publish(&f);
+	ck_assert_int_ne(stat(path, &st), 0);
+}
+END_TEST
+
+START_TEST(stats_add_up)
+{
+	c25_table_count(f.t, 0, C25_STAT_QUERIES, 2);
+	c25_table_count(f.t, 1, C25_STAT_QUERIES, 3);
+	c25_table_count(f.t, 1 + C25_WORKERS_MAX, C25_STAT_QUERIES, 4);
+	ck_assert_uint_eq(c25_table_stat(f.t, C25_STAT_QUERIES), 9);
+	ck_assert_uint_eq(c25_table_stat(f.t, C25_STAT_MATCHED), 0);
+	for (int i = 0; i < C25_STAT_COUNT; i++)
+		ck_assert_ptr_nonnull(c25_stat_name(i));
+	ck_assert_ptr_null(c25_stat_name(C25_STAT_COUNT));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("table");
+	TCase *tc = tcase_create("table");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, same_key_same_addresses);
+	tcase_add_test(tc, every_key_its_own_addresses);
+	tcase_add_test(tc, found_by_every_index);
+	ADD_ROWS(tc, names_of_any_length, lengths);
+	ADD_ROWS(tc, exhausted_pools_leak_nothing, full_rows);
+	tcase_add_test(tc, no_pool_of_the_family);
+	tcase_add_test(tc, addresses_go_round);
+	tcase_add_test(tc, lease_then_quarantine_then_reuse);
+	tcase_add_test(tc, lease_is_clamped);
+	tcase_add_test(tc, full_pool_takes_back_expired);
+	tcase_add_test(tc, connector_with_its_own_transit_pool);
+	tcase_add_test(tc, pool_change_keeps_living_assignments);
+	tcase_add_test(tc, an_old_policy_is_stale);
+	tcase_add_test(tc, queue_and_push_state);
+	tcase_add_test(tc, overrun_ring_says_so_once);
+	tcase_add_test(tc, registry_is_stable);
+	ADD_ROWS(tc, attach_refuses_damage, damage_rows);
+	tcase_add_test(tc, attach_without_a_table);
+	tcase_add_test(tc, replaced_is_noticed);
+	tcase_add_test(tc, recovery_after_a_death);
+	tcase_add_loop_test(tc, against_a_model, 0, 3);
+	tcase_add_test(tc, threads_and_handles_at_once);
+	tcase_add_loop_test(tc, scribbled_table_is_survived, 0, 4);
+	tcase_add_test(tc, modes_and_files);
+	tcase_add_test(tc, stats_add_up);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
