@@ -136,6 +136,8 @@ int c25_pool_reset(struct c25_table *t);
  */
 int c25_pool_prepare(struct c25_table *t, unsigned set,
 	const struct c25_policy *p, struct c25_error *err);
+/* Do both sets say the same, so that the bitmaps fit either? */
+bool c25_pool_same_sets(const struct c25_table *t);
 /* Compare a pool's counter with its bitmap. */
 bool c25_pool_sound(const struct c25_table *t, uint16_t pool);
 uint64_t c25_pool_marked(const struct c25_table *t);

@@ -385,6 +385,16 @@ c25_pool_prepare(struct c25_table *t, unsigned set,
 }
 
 bool
+c25_pool_same_sets(const struct c25_table *t)
+{
+	const struct c25_poolset_d *a = c25_poolset(t, 0);
+	const struct c25_poolset_d *b = c25_poolset(t, 1);
+
+	return set_count(a) == set_count(b) && memcmp(a->ranges, b->ranges,
+	    set_count(a) * sizeof(a->ranges[0])) == 0;
+}
+
+bool
 c25_pool_sound(const struct c25_table *t, uint16_t pool)
 {
 	const struct c25_pool_d *p = &t->h->pools[pool];

@@ -110,8 +110,8 @@ remove_old(const struct c25_table *t, uint64_t keep)
 
 /*
  * Under the mutex: write the other pool set, get blocks for its bitmaps,
- * commit, rebuild. A crash before the commit changes nothing, one after it
- * is repaired by the rebuild of the next holder.
+ * commit, rebuild if the pools changed. A crash before the commit changes
+ * nothing, one after it is repaired by the rebuild of the next holder.
  */
 static int
 switch_over(struct c25_table *t, const struct c25_policy *p,
@@ -120,6 +120,7 @@ switch_over(struct c25_table *t, const struct c25_policy *p,
 	uint64_t current = atomic_load(&t->h->current);
 	unsigned set = (unsigned)(~current & 1);
 	int bytes = c25_pool_prepare(t, set, p, err);
+	bool same;
 
 	if (bytes < 0)
 		return bytes;
@@ -127,8 +128,10 @@ switch_over(struct c25_table *t, const struct c25_policy *p,
 	    errno != EOPNOTSUPP)
 		return c25_fail(err, -errno, "%s: no room for the pools' "
 		    "bitmaps (%d bytes): %s", t->dir, bytes, strerror(errno));
+	same = c25_pool_same_sets(t);
 	atomic_store(&t->h->current, c25_policy_generation(p) << 1 | set);
-	c25_rebuild(t);
+	if (!same)
+		c25_rebuild(t);
 	return 0;
 }
 
