@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * conn25-checkconf: says everything that is wrong with a configuration
+ * file, in the manner of unbound-checkconf, and prints what it compiles to.
+ * Reads the file and nothing else; needs no privileges.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "compile.h"
+#include "config.h"
+
+static void
+usage(FILE *to)
+{
+	(void)fprintf(to,
+		"usage: conn25-checkconf [-o] [-c FILE | FILE]\n"
+		"Check the configuration FILE (default %s).\n"
+		"  -c FILE  the file to check\n"
+		"  -o       print the compiled policy\n"
+		"  -h       print this\n"
+		"Exit status: 0 no errors, 1 errors.\n",
+		C25_CONFIG_FILE_DEFAULT);
+}
+
+/* ---- the policy as text ------------------------------------------------- */
+
+/*
+ * Each line is "what: ...", in the order of the file but for pools, which
+ * are in the order of their addresses. Scripts may rely on the first words.
+ */
+
+static const char *const pool_names[C25_POOL_KINDS] = {
+	[C25_POOL_V4_MAGIC] = "v4MagicIPPool",
+	[C25_POOL_V4_TRANSIT] = "v4TransitIPPool",
+	[C25_POOL_V6_MAGIC] = "v6MagicIPPool",
+	[C25_POOL_V6_TRANSIT] = "v6TransitIPPool",
+};
+
+static void
+print_pools(const struct c25_policy *policy)
+{
+	char text[2 * C25_ADDR_TEXT_MAX];
+	struct c25_spec_range range;
+
+	for (size_t i = 0; c25_policy_range_at(policy, i, &range); i++) {
+		uint64_t n = c25_range_count(&range.range);
+
+		(void)printf("pool: %s %s ", pool_names[range.kind],
+			c25_range_format(&range.range, text));
+		if (n == UINT64_MAX)
+			(void)printf("(2^64 addresses or more)");
+		else
+			(void)printf("(%llu address%s)",
+				(unsigned long long)n, n == 1 ? "" : "es");
+		if (range.connector != C25_CONNECTOR_NONE)
+			(void)printf(" of %s", c25_policy_connector(policy,
+				range.connector));
+		(void)putchar('\n');
+	}
+}
+
+static void
+print_connectors(const struct c25_config *cfg)
+{
+	for (size_t i = 0; i < cfg->connector_count; i++) {
+		const struct c25_config_connector *c = &cfg->connectors[i];
+
+		(void)printf("connector: %s %s priority %d", c->name,
+			c->url.text, c->priority);
+		for (size_t j = 0; j < c->tags.count; j++)
+			(void)printf("%s%s", j == 0 ? " tags " : ",",
+				c->tags.items[j]);
+		(void)printf("%s\n", c->public_key.set ? " signed" : "");
+	}
+}
+
+static void
+print_apps(const struct c25_config *cfg, const struct c25_policy *policy)
+{
+	char text[2 * C25_ADDR_TEXT_MAX];
+
+	for (uint32_t i = 0; i < cfg->app_count; i++) {
+		const struct c25_config_app *app = &cfg->apps[i];
+		uint32_t n = 0;
+		const uint16_t *list;
+
+		list = c25_policy_app_connectors(policy, i, &n);
+		(void)printf("app: \"%s\" connectors %s", app->name,
+			n == 0 ? "none" : "");
+		for (uint32_t j = 0; j < n; j++)
+			(void)printf("%s%s", j == 0 ? "" : ",",
+				c25_policy_connector(policy, list[j]));
+		if (app->destinations_given)
+			(void)printf(" destinations %s",
+				app->destinations.count == 0 ? "none" : "");
+		for (size_t j = 0; j < app->destinations.count; j++)
+			(void)printf("%s%s", j == 0 ? "" : ",",
+				c25_range_format(
+					&app->destinations.items[j].range,
+					text));
+		(void)printf("%s\n", c25_config_app_self(cfg, i) ?
+			" served here" : "");
+	}
+}
+
+static void
+print_domain(const struct c25_policy *policy, const char *name,
+	const struct c25_match *m)
+{
+	if (m->app == C25_APP_NONE)
+		return;
+	(void)printf("domain: %s%s %s app \"%s\" rewrite %s\n",
+		m->wildcard ? "*." : "", name,
+		m->wildcard ? "wildcard" : "exact",
+		c25_policy_app(policy, m->app), m->rewrite ? "yes" : "no");
+}
+
+static void
+print_domains(const struct c25_policy *policy)
+{
+	char text[C25_NAME_TEXT_MAX];
+	struct c25_match exact, wild;
+	struct c25_name name;
+
+	for (size_t i = 0; c25_policy_domain_at(policy, i, &name, &exact,
+	    &wild); i++) {
+		(void)c25_name_to_text(name.wire, name.len, text);
+		print_domain(policy, text, &exact);
+		print_domain(policy, text, &wild);
+	}
+}
+
+static void
+print_peers(const struct c25_config *cfg)
+{
+	char text[C25_ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < cfg->peer_count; i++) {
+		const struct c25_config_peer *p = &cfg->peers[i];
+
+		(void)printf("peer: %s addresses ", p->name);
+		for (size_t j = 0; j < p->address_count; j++)
+			(void)printf("%s%s", j == 0 ? "" : ",",
+				c25_addr_format(&p->addresses[j], text));
+		for (size_t j = 0; j < p->app_count; j++)
+			(void)printf("%s\"%s\"", j == 0 ? " apps " : ",",
+				cfg->apps[p->apps[j]].name);
+		(void)printf("%s\n", p->public_key.set ? " signed" : "");
+	}
+}
+
+static void
+print_policy(const struct c25_config *cfg, const struct c25_policy *policy)
+{
+	char text[2 * C25_ADDR_TEXT_MAX];
+
+	(void)printf("client role: %s\nconnector role: %s\n",
+		c25_config_is_client(cfg) ? "yes" : "no",
+		c25_config_is_connector(cfg) ? "yes" : "no");
+	(void)printf("maxTTL: %u\nholdMilliseconds: %u\n"
+		"maxAssignments: %u\n", c25_policy_max_ttl(policy),
+		c25_policy_hold(policy), cfg->table.max_assignments);
+	for (size_t i = 0; i < cfg->dns.exclude.count; i++)
+		(void)printf("exclude: %s\n", c25_range_format(
+			&cfg->dns.exclude.items[i].range, text));
+	print_pools(policy);
+	print_connectors(cfg);
+	print_apps(cfg, policy);
+	print_domains(policy);
+	print_peers(cfg);
+}
+
+/* ---- the program -------------------------------------------------------- */
+
+/* Compile as conn25d does. Returns: 0, or -errno after saying why. */
+static int
+check_policy(const struct c25_config *cfg, bool print)
+{
+	static const uint8_t hash_key[16];	/* any key will do */
+	struct c25_policy *policy = NULL;
+	struct c25_error err = { "" };
+	uint8_t *blob = NULL;
+	size_t len = 0;
+	int r;
+
+	r = c25_compile(cfg, NULL, 1, hash_key, &blob, &len, &err);
+	if (r == 0)
+		r = c25_policy_load(blob, len, &policy, &err);
+	if (r != 0) {
+		(void)fprintf(stderr, "%s: error: %s\n", cfg->file,
+			err.text);
+		free(blob);
+		return r;
+	}
+	if (print)
+		print_policy(cfg, policy);
+	c25_policy_unref(policy);
+	return 0;
+}
+
+static int
+check_file(const char *file, bool print)
+{
+	struct c25_config_errors errs = { 0 };
+	char line[C25_CONFIG_LINE_MAX];
+	struct c25_config *cfg;
+	int r;
+
+	r = c25_config_load(file, &cfg, &errs);
+	for (size_t i = 0; i < c25_config_error_count(&errs); i++)
+		(void)fprintf(stderr, "%s\n",
+			c25_config_error_line(&errs, i, line));
+	if (r != 0 && c25_config_error_count(&errs) == 0)
+		(void)fprintf(stderr, "%s: error: %s\n", file, strerror(-r));
+	c25_config_errors_free(&errs);
+	if (r != 0)
+		return r;
+	r = check_policy(cfg, print);
+	c25_config_free(cfg);
+	if (r == 0 && !print)
+		(void)printf("conn25-checkconf: no errors in %s\n", file);
+	return r;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *file = NULL;
+	bool print = false;
+	int c, r;
+
+	while ((c = getopt(argc, argv, "c:oh")) != -1) {
+		switch (c) {
+		case 'c':
+			file = optarg;
+			break;
+		case 'o':
+			print = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return EXIT_SUCCESS;
+		default:
+			usage(stderr);
+			return EXIT_FAILURE;
+		}
+	}
+	if (optind < argc && file == NULL)
+		file = argv[optind++];
+	if (optind < argc) {
+		(void)fprintf(stderr, "conn25-checkconf: %s: one file is "
+			"checked at a time: call it again for this one\n",
+			argv[optind]);
+		return EXIT_FAILURE;
+	}
+	r = check_file(file != NULL ? file : C25_CONFIG_FILE_DEFAULT, print);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		(void)fprintf(stderr, "conn25-checkconf: stdout: can't be "
+			"written: %s\n", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
