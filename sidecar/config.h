@@ -121,6 +121,9 @@ struct c25_config_peer {
 	uint32_t *apps;			/* indexes into c25_config.apps,
 					 * ascending, each once */
 	size_t app_count;
+	/* Names in its "apps" that "apps" doesn't have (a warning): it may
+	 * use them, once there are any. */
+	struct c25_config_strings unknown_apps;
 	size_t at;			/* byte offset of the name */
 };
 

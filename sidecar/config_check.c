@@ -6,6 +6,7 @@
  */
 
 #include "config_private.h"
+#include "config_reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,12 +170,15 @@ check_app_names(struct c25_config_reader *r)
 		const struct named *app = bsearch(ref->text, items, n,
 			sizeof(*items), named_find_cmp);
 
-		if (app != NULL)
+		if (app != NULL) {
 			peer->apps[peer->app_count++] = app->index;
-		else
-			error_at(r, ref->at, "app \"%s\": there is no such "
-				"app: add it to \"apps\" or correct the "
-				"name", c25_config_shown(shown, ref->text));
+			continue;
+		}
+		peer->unknown_apps.items[peer->unknown_apps.count++] =
+			c25_reader_copy(r, ref->text);
+		warn_at(r, ref->at, "app \"%s\": there is no such app: "
+			"add it to \"apps\" or correct the name",
+			c25_config_shown(shown, ref->text));
 	}
 	for (size_t i = 0; i < cfg->peer_count; i++)
 		sort_peer_apps(&cfg->peers[i]);

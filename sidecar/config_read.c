@@ -461,6 +461,10 @@ read_peer_apps(struct c25_config_reader *r, const cJSON *json, void *to)
 	size_t room;
 
 	peer->apps = c25_reader_room(r, json, sizeof(*peer->apps), &room);
+	peer->unknown_apps.items = c25_reader_alloc(r, room,
+		sizeof(*peer->unknown_apps.items));
+	if (peer->unknown_apps.items == NULL)
+		return;
 	c25_reader_each(r, json, peer->apps, sizeof(*peer->apps),
 		read_peer_app);
 }

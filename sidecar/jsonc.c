@@ -21,6 +21,7 @@ struct scan {
 	size_t len;
 	size_t at;
 	size_t depth;
+	bool plain;				/* JSON and nothing more */
 	size_t open[C25_JSONC_DEPTH_MAX];	/* where the open ones are */
 	struct c25_jsonc_error *err;
 };
@@ -110,7 +111,7 @@ skip_blank(struct scan *s)
 	for (;;) {
 		while (is_blank(peek(s, s->at)))
 			s->at++;
-		if (peek(s, s->at) != '/')
+		if (peek(s, s->at) != '/' || s->plain)
 			return 0;
 		r = blank_comment(s);
 		if (r != 0)
@@ -404,8 +405,9 @@ static int
 scan_comma(struct scan *s, int c, enum want *want)
 {
 	if (s->depth == 0)
-		return fail(s, s->at, "text after the end of the "
-			"configuration: is a bracket closed too early?");
+		return fail(s, s->at, s->plain ? "text after the end" :
+			"text after the end of the configuration: is a "
+			"bracket closed too early?");
 	if (c != ',')
 		return unexpected(s, c, in_object(s) ? "',' or '}'" :
 			"',' or ']'");
@@ -422,7 +424,8 @@ scan_text(struct scan *s)
 	size_t comma = 0;		/* the last one */
 	int r;
 
-	if (s->len >= 3 && memcmp(s->text, "\xef\xbb\xbf", 3) == 0)
+	if (!s->plain && s->len >= 3 &&
+	    memcmp(s->text, "\xef\xbb\xbf", 3) == 0)
 		memset(s->text, ' ', 3);
 	for (;;) {
 		int c;
@@ -436,7 +439,8 @@ scan_text(struct scan *s)
 		if (c == ',')
 			comma = s->at;
 		if ((c == '}' || c == ']') && s->depth > 0 &&
-		    want != WANT_VALUE) {
+		    want != WANT_VALUE &&
+		    !(s->plain && want == WANT_ANOTHER)) {
 			if (want == WANT_ANOTHER)
 				s->text[comma] = ' ';
 			r = scan_close(s, c, &want);
@@ -453,17 +457,16 @@ scan_text(struct scan *s)
 	}
 }
 
-int
-c25_jsonc_parse(char *text, size_t len, cJSON **out,
-	struct c25_jsonc_error *err)
+static int
+parse(struct scan *s, cJSON **out)
 {
-	struct scan s = { .text = text, .len = len, .err = err };
-	const char *end = text;
+	const char *text = s->text, *end = text;
+	size_t len = s->len;
 	int r;
 
 	*out = NULL;
-	memset(err, 0, sizeof(*err));
-	r = scan_text(&s);
+	memset(s->err, 0, sizeof(*s->err));
+	r = scan_text(s);
 	if (r != 0)
 		return r;
 	*out = cJSON_ParseWithLengthOpts(text, len, &end, 0);
@@ -473,7 +476,27 @@ c25_jsonc_parse(char *text, size_t len, cJSON **out,
 	 * stricter than we know, then it stopped before the end. */
 	if (end == text || end >= text + len)
 		return -ENOMEM;
-	return fail(&s, (size_t)(end - text), "this is not JSON");
+	return fail(s, (size_t)(end - text), "this is not JSON");
+}
+
+int
+c25_jsonc_parse(char *text, size_t len, cJSON **out,
+	struct c25_jsonc_error *err)
+{
+	struct scan s = { .text = text, .len = len, .err = err };
+
+	return parse(&s, out);
+}
+
+int
+c25_json_parse(const char *text, size_t len, cJSON **out,
+	struct c25_jsonc_error *err)
+{
+	/* a plain scan blanks nothing, so it doesn't write */
+	struct scan s = { .text = (char *)(uintptr_t)text, .len = len,
+		.plain = true, .err = err };
+
+	return parse(&s, out);
 }
 
 void

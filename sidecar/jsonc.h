@@ -47,6 +47,14 @@ int c25_jsonc_parse(char *text, size_t len, cJSON **out,
 	struct c25_jsonc_error *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * The same for plain JSON, RFC 8259, as it comes from the network: comments,
+ * trailing commas and a byte order mark are mistakes, nothing is written.
+ */
+int c25_json_parse(const char *text, size_t len, cJSON **out,
+	struct c25_jsonc_error *err)
+	__attribute__((warn_unused_result));
+
 /* Line and column, from 1; the column in characters, a tab being one. */
 void c25_jsonc_position(const char *text, size_t len, size_t at,
 	unsigned *line, unsigned *column);

@@ -5,7 +5,8 @@
  *
  *   request   one line: "CONN25CT1 VERB[ ARGUMENT]\n", at most 1024 bytes.
  *   reply     first line "ok\n" or "error REASON\n"; after "ok" the text the
- *             tool prints, until conn25d closes the connection.
+ *             tool prints, after "error" lines that say more, if any, until
+ *             conn25d closes the connection.
  *
  * The modelled example is unbound-control ("UBCT1 verb"). Permission is the
  * socket's mode (0660, group of runDir).

@@ -680,8 +680,6 @@ static const struct bad_row bad_rows[] = {
 		"address \"10.0.0.0/8\": is not an address" },
 	{ SERVE("{ 'name': 'p', 'addresses': [@@'10.0.0.01'] }"),
 		"address \"10.0.0.01\": is not an address" },
-	{ PEER(", 'apps': ['a', @@'b']"), "app \"b\": there is no such app: "
-		"add it to \"apps\" or correct the name" },
 	{ PEER("}, { 'name': @@'p', 'addresses': ['::1']"), "peer \"p\": "
 		"the name is taken since line 1" },
 	{ PEER("},\n{ 'name': 'q', 'addresses': [@@'10.0.0.1']"), "address "
@@ -724,6 +722,8 @@ START_TEST(bad_ones)
 END_TEST
 
 static const struct bad_row warning_rows[] = {
+	{ PEER(", 'apps': ['a', @@'b']"), "app \"b\": there is no such app: "
+		"add it to \"apps\" or correct the name" },
 	{ CLIENT("{ 'name': 'a', 'connectors': ['t', @@'u'] }], "
 		"'connectors': [{ 'name': 'c', 'tags': ['t'], " URL " }]"),
 		"tag \"u\": no connector has it" },

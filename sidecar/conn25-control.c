@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * conn25-control: sends one verb to conn25d over its control socket and
+ * prints the reply, in the manner of unbound-control.
+ */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "conn25/control.h"
+#include "conn25/table.h"
+#include "control.h"
+#include "verbs.h"
+
+#define SEND_TIMEOUT_S 10
+#define REPLY_TIMEOUT_S 120	/* a reload of a million domains takes some */
+
+struct options {
+	const char *conf;
+	const char *socket;
+	bool conf_given;
+};
+
+static void
+usage(FILE *to)
+{
+#define LINE(name, argument, help) { #name " " argument, help },
+	static const struct { const char *verb, *help; } lines[] = {
+		C25_VERBS(LINE)
+	};
+#undef LINE
+	size_t i;
+
+	(void)fprintf(to,
+"usage: conn25-control [-hV] [-c FILE] [-s SOCKET] VERB [ARGUMENT]\n"
+"  -c FILE    configuration that names runDir\n"
+"             (default " C25_CONFIG_FILE_DEFAULT ")\n"
+"  -s SOCKET  control socket (default runDir/" C25_CONTROL_FILE ")\n"
+"  -h         this text\n"
+"  -V         version\n"
+"verbs:\n");
+	for (i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		(void)fprintf(to, "  %-18s %s\n", lines[i].verb,
+			lines[i].help);
+}
+
+/* ---- which socket ------------------------------------------------------ */
+
+/* The whole file; NULL with errno set. */
+static char *
+read_file(const char *path, size_t *len)
+{
+	FILE *f = fopen(path, "re");
+	struct stat st;
+	char *text = NULL;
+
+	if (f == NULL)
+		return NULL;
+	if (fstat(fileno(f), &st) != 0)
+		goto out;
+	errno = EINVAL;
+	if (!S_ISREG(st.st_mode) || st.st_size > C25_CONFIG_SIZE_MAX)
+		goto out;
+	text = malloc((size_t)st.st_size + 1);
+	if (text != NULL)
+		*len = fread(text, 1, (size_t)st.st_size, f);
+out:
+	(void)fclose(f);
+	return text;
+}
+
+/* runDir by the configuration; its other contents don't matter here. */
+static int
+find_run_dir(const struct options *o, char *out, size_t size)
+{
+	size_t len = 0;
+	char *text = read_file(o->conf, &len);
+	int r;
+
+	(void)snprintf(out, size, "%s", C25_RUN_DIR_DEFAULT);
+	if (text == NULL) {
+		if (errno == ENOENT && !o->conf_given)
+			return 0;
+		(void)fprintf(stderr, "conn25-control: %s: can't be read: "
+			"%s: give the socket with -s\n", o->conf,
+			strerror(errno));
+		return -1;
+	}
+	r = c25_control_run_dir(text, len, out, size);
+	free(text);
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	(void)fprintf(stderr, "conn25-control: %s: \"runDir\" is no usable "
+		"path: give the socket with -s\n", o->conf);
+	return -1;
+}
+
+static int
+connect_to(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct timeval wait = { .tv_sec = SEND_TIMEOUT_S };
+	int fd;
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		(void)fprintf(stderr, "conn25-control: %s: too long for a "
+			"socket\n", path);
+		return -1;
+	}
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0) {
+		/* Also limits connect(), when the queue is full. */
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait,
+			sizeof(wait));
+		wait.tv_sec = REPLY_TIMEOUT_S;
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait,
+			sizeof(wait));
+		if (connect(fd, (const struct sockaddr *)&sun,
+				sizeof(sun)) == 0)
+			return fd;
+	}
+	(void)fprintf(stderr, "conn25-control: %s: %s: %s\n", path,
+		strerror(errno), errno == EACCES ?
+		"run it as root or a member of conn25d's group" :
+		errno == EAGAIN ? "is conn25d stuck?" :
+		"is conn25d running with this runDir?");
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+/* ---- request and reply ------------------------------------------------- */
+
+static int
+send_request(int fd, char *const *words, int count)
+{
+	char line[C25_CONTROL_LINE_MAX + 1];
+	size_t len = 0, sent = 0;
+	ssize_t n;
+	int i;
+
+	len = (size_t)snprintf(line, sizeof(line), "%.*s",
+		(int)strlen(C25_CONTROL_GREETING) - 1, C25_CONTROL_GREETING);
+	for (i = 0; i < count && len < sizeof(line); i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len,
+			" %s", words[i]);
+	if (len >= sizeof(line) - 1 || memchr(line, '\n', len) != NULL) {
+		(void)fprintf(stderr, "conn25-control: %s: the argument is "
+			"too long, or has a line break\n", words[0]);
+		return -1;
+	}
+	line[len++] = '\n';
+	for (; sent < len; sent += (size_t)n) {
+		n = send(fd, line + sent, len - sent, MSG_NOSIGNAL);
+		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+			break;	/* the reply says why */
+		if (n < 0) {
+			(void)fprintf(stderr, "conn25-control: sending: "
+				"%s\n", strerror(errno));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Read the first word: what is left of `buf` after it is written to `*rest`.
+ * Returns: 0 ok; 1 error; -1 no reply that makes sense.
+ */
+static int
+read_status(int fd, char *buf, size_t size, size_t *len, size_t *rest)
+{
+	static const char ok[] = "ok\n", error[] = "error ";
+	ssize_t n = 0;
+
+	*len = 0;
+	do {
+		n = recv(fd, buf + *len, size - *len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		*len += (size_t)n;
+		if (*len >= strlen(ok) && memcmp(buf, ok, strlen(ok)) == 0) {
+			*rest = strlen(ok);
+			return 0;
+		}
+		if (*len >= strlen(error) &&
+				memcmp(buf, error, strlen(error)) == 0) {
+			*rest = strlen(error);
+			return 1;
+		}
+	} while (*len < strlen(error));
+	if (n < 0)
+		(void)fprintf(stderr, "conn25-control: no reply: %s\n",
+			errno == EAGAIN ? "timed out: is conn25d stuck?" :
+			strerror(errno));
+	else
+		(void)fprintf(stderr, "conn25-control: no reply that makes "
+			"sense: is that conn25d's control socket?\n");
+	return -1;
+}
+
+static int
+print_reply(int fd)
+{
+	char buf[65536];
+	size_t len, rest;
+	ssize_t n;
+	int status = read_status(fd, buf, sizeof(buf), &len, &rest);
+	FILE *to = status == 0 ? stdout : stderr;
+
+	if (status < 0)
+		return 1;
+	if (status == 1)
+		(void)fputs("error: ", stderr);
+	(void)fwrite(buf + rest, 1, len - rest, to);
+	for (;;) {
+		n = recv(fd, buf, sizeof(buf), 0);
+		if (n == 0 || (n < 0 && errno == ECONNRESET && status == 1))
+			break;
+		if (n > 0 && fwrite(buf, 1, (size_t)n, to) == (size_t)n)
+			continue;
+		if (n < 0 && errno == EINTR)
+			continue;
+		(void)fprintf(stderr, "conn25-control: the reply is not "
+			"complete: %s\n", errno == EAGAIN ? "timed out" :
+			strerror(errno));
+		return 1;
+	}
+	if (fflush(to) != 0) {
+		(void)fprintf(stderr, "conn25-control: printing: %s\n",
+			strerror(errno));
+		return 1;
+	}
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { .conf = C25_CONFIG_FILE_DEFAULT };
+	char run_dir[4096], path[4096 + sizeof(C25_CONTROL_FILE)];
+	int fd, option, r;
+
+	while ((option = getopt(argc, argv, "+c:hs:V")) != -1) {
+		switch (option) {
+		case 'c':
+			o.conf = optarg;
+			o.conf_given = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 's':
+			o.socket = optarg;
+			break;
+		case 'V':
+			(void)puts("conn25-control " C25_VERSION);
+			return 0;
+		default:
+			usage(stderr);
+			return 1;
+		}
+	}
+	if (optind == argc) {
+		usage(stderr);
+		return 1;
+	}
+	if (o.socket == NULL) {
+		if (find_run_dir(&o, run_dir, sizeof(run_dir)) != 0)
+			return 1;
+		(void)snprintf(path, sizeof(path), "%s/%s", run_dir,
+			C25_CONTROL_FILE);
+		o.socket = path;
+	}
+	fd = connect_to(o.socket);
+	if (fd < 0)
+		return 1;
+	r = send_request(fd, argv + optind, argc - optind) == 0 ?
+		print_reply(fd) : 1;
+	(void)close(fd);
+	return r;
+}

@@ -1,0 +1,677 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * conn25d's life: start, events, reload, stop. What conn25-control asks is
+ * answered in verbs.c, which shares struct c25_daemon.
+ */
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "compile.h"
+#include "conn25/log.h"
+#include "rundir.h"
+#include "verbs.h"
+
+/* Slots looked at while the table's mutex is held once. */
+#define RECLAIM_SLOTS 4096
+
+/* ---- messages ---------------------------------------------------------- */
+
+/* Log a message, and add it to the reply of `reload` if there is one. */
+static void
+tell(struct c25_buf *out, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void
+tell(struct c25_buf *out, const char *format, ...)
+{
+	char text[C25_CONFIG_LINE_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	c25_log(C25_LOG_ERROR, "%s", text);
+	if (out != NULL)
+		c25_buf_format(out, "%s\n", text);
+}
+
+/* What the configuration asks for and this version doesn't do. */
+static void
+tell_missing(const struct c25_config *cfg, struct c25_buf *out)
+{
+	size_t i;
+
+	if (cfg->datapath.nftables)
+		tell(out, "warning: datapath.nftables: not in this version: "
+			"the rules for magic and transit addresses are yours "
+			"to set");
+	if (cfg->self.private_key_file != NULL)
+		tell(out, "warning: self.privateKeyFile: signing is not in "
+			"this version: requests leave unsigned");
+	for (i = 0; i < cfg->connector_count; i++)
+		if (cfg->connectors[i].public_key.set)
+			tell(out, "warning: connector %s: publicKey: "
+				"signatures are not checked in this version",
+				cfg->connectors[i].name);
+}
+
+/* What only a new start can change. */
+static void
+tell_restart(const struct c25_daemon *d, const struct c25_config *cfg,
+	struct c25_buf *out)
+{
+	const char *old_group = d->cfg->group;
+
+	if (strcmp(cfg->run_dir, d->run_dir) != 0)
+		tell(out, "warning: runDir: stays %s until conn25d is "
+			"restarted", d->run_dir);
+	if (geteuid() == 0 && strcmp(cfg->group == NULL ? "" : cfg->group,
+			old_group == NULL ? "" : old_group) != 0)
+		tell(out, "warning: group: stays as it was until conn25d is "
+			"restarted");
+	if (d->table != NULL && c25_config_is_client(cfg) &&
+			cfg->table.max_assignments !=
+			c25_table_capacity(d->table))
+		tell(out, "warning: table.maxAssignments: stays %u: stop "
+			"conn25d, remove %s/%s (its assignments are lost) "
+			"and start again to change it",
+			c25_table_capacity(d->table), d->run_dir,
+			C25_TABLE_FILE);
+}
+
+/* ---- the admin listener ------------------------------------------------ */
+
+static void
+healthz(void *ctx, const struct c25_http_request *q,
+	struct c25_http_reply *p)
+{
+	(void)ctx;
+	(void)q;
+	c25_buf_lit(&p->body, "ok\n");
+}
+
+static const struct c25_http_route admin_routes[] = {
+	{ .path = "/healthz", .method = "GET", .handle = healthz },
+};
+
+/* ---- HTTP listeners ---------------------------------------------------- */
+
+static const struct c25_config_listen *
+wanted(const struct c25_config *cfg, unsigned which)
+{
+	return which == C25_LISTEN_ADMIN ? &cfg->listen.admin :
+		&cfg->listen.transit_ip;
+}
+
+static bool
+listener_same(const struct c25_daemon_listener *l,
+	const struct c25_config_listen *want)
+{
+	if (!want->set || l->http == NULL)
+		return !want->set && l->http == NULL;
+	return l->port == want->port && c25_addr_eq(&l->addr, &want->addr);
+}
+
+/* Open one; `l` isn't touched when that fails. */
+static int
+listener_open(struct c25_daemon *d, unsigned which,
+	const struct c25_config_listen *want, struct c25_daemon_listener *l,
+	struct c25_error *err)
+{
+	struct c25_http_listen how = { .addr = want->addr,
+		.port = want->port };
+	struct c25_http_listener *http;
+	int r;
+
+	if (which == C25_LISTEN_ADMIN) {
+		how.name = "listen.admin";
+		how.routes = admin_routes;
+		how.route_count = sizeof(admin_routes) /
+			sizeof(*admin_routes);
+		how.ctx = d;
+	} else {
+		how.name = "listen.transitIP";
+		how.routes = c25_serve_routes;
+		how.route_count = C25_SERVE_ROUTES;
+		how.ctx = d->serve;
+	}
+	r = c25_http_listen(d->loop, &how, &http, err);
+	if (r != 0)
+		return r;
+	*l = (struct c25_daemon_listener){ .http = http, .addr = want->addr,
+		.port = want->port };
+	c25_log(C25_LOG_INFO, "%s: listening on %s", how.name, want->text);
+	return 0;
+}
+
+/* Close what `fresh` has beyond the listeners in force. */
+static void
+listeners_drop(struct c25_daemon *d, struct c25_daemon_listener *fresh)
+{
+	unsigned i;
+
+	for (i = 0; i < C25_LISTENERS; i++)
+		if (fresh[i].http != d->listeners[i].http)
+			c25_http_unlisten(fresh[i].http);
+}
+
+/* The listeners that cfg asks for: those in force, or new ones. */
+static int
+listeners_open(struct c25_daemon *d, const struct c25_config *cfg,
+	struct c25_daemon_listener fresh[static C25_LISTENERS],
+	struct c25_error *err)
+{
+	const struct c25_config_listen *want;
+	unsigned i;
+	int r;
+
+	memcpy(fresh, d->listeners, sizeof(d->listeners));
+	for (i = 0; i < C25_LISTENERS; i++) {
+		want = wanted(cfg, i);
+		if (listener_same(&fresh[i], want))
+			continue;
+		fresh[i] = (struct c25_daemon_listener){ 0 };
+		if (!want->set)
+			continue;
+		r = listener_open(d, i, want, &fresh[i], err);
+		if (r != 0) {
+			listeners_drop(d, fresh);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static void
+listeners_commit(struct c25_daemon *d,
+	const struct c25_daemon_listener fresh[static C25_LISTENERS])
+{
+	unsigned i;
+
+	for (i = 0; i < C25_LISTENERS; i++)
+		if (fresh[i].http != d->listeners[i].http)
+			c25_http_unlisten(d->listeners[i].http);
+	memcpy(d->listeners, fresh, sizeof(d->listeners));
+}
+
+/* ---- the table and what is around it: the client role ------------------ */
+
+/* Somebody rang, or the table says that there is work. */
+static void
+on_work(void *ctx)
+{
+	struct c25_daemon *d = ctx;
+
+	if (d->pusher != NULL)
+		c25_pusher_work(d->pusher);
+}
+
+/* The pusher changed push states. */
+static void
+on_changed(void *ctx)
+{
+	struct c25_daemon *d = ctx;
+
+	c25_doorbell_ring(d->doorbell);
+}
+
+/* Before each sleep of the loop: nothing may be left undone. */
+static bool
+may_sleep(void *ctx)
+{
+	struct c25_daemon *d = ctx;
+	bool sleep = true;
+
+	if (d->table != NULL && !c25_table_sleep(d->table)) {
+		on_work(d);
+		sleep = false;
+	}
+	c25_doorbell_flush(d->doorbell);
+	return sleep;
+}
+
+static void
+on_reclaim(void *ctx)
+{
+	struct c25_daemon *d = ctx;
+	int r = c25_table_reclaim(d->table, d->reclaim_slots);
+
+	if (r < 0 && !d->reclaim_told) {
+		d->reclaim_told = true;
+		c25_log(C25_LOG_ERROR, "table: can't be reclaimed: %s: stop "
+			"conn25d, move %s/%s away and start again",
+			strerror(-r), d->run_dir, C25_TABLE_FILE);
+	} else if (r > 0) {
+		c25_log(C25_LOG_DETAIL, "table: %d assignments are over", r);
+	}
+	c25_timer_set(&d->reclaim, d->reclaim_ms);
+}
+
+/* Small steps, each second at most, that add up to the whole table a round. */
+static void
+reclaim_start(struct c25_daemon *d)
+{
+	uint64_t capacity = c25_table_capacity(d->table);
+	uint64_t ms = (uint64_t)C25_RECLAIM_ROUND_MS * RECLAIM_SLOTS /
+		capacity;
+
+	d->reclaim_ms = ms > 1000 ? 1000 : ms < 10 ? 10 : ms;
+	d->reclaim_slots = (uint32_t)(capacity * d->reclaim_ms /
+		C25_RECLAIM_ROUND_MS + 1);
+	c25_timer_init(&d->reclaim, d->loop, on_reclaim, d);
+	c25_timer_set(&d->reclaim, d->reclaim_ms);
+}
+
+/* Attach to the table that is there, or make one. */
+static int
+table_open(struct c25_daemon *d, const struct c25_config *cfg,
+	struct c25_buf *out, struct c25_error *err)
+{
+	uint32_t want = cfg->table.max_assignments;
+	int r = c25_table_attach(d->run_dir, &d->table, err);
+
+	if (r == 0) {
+		c25_log(C25_LOG_INFO, "table: %s/%s attached, generation "
+			"%llu", d->run_dir, C25_TABLE_FILE,
+			(unsigned long long)c25_table_generation(d->table));
+		if (c25_table_capacity(d->table) != want)
+			tell(out, "warning: table.maxAssignments: %u, but "
+				"the table that is there has room for %u: "
+				"stop conn25d, remove %s/%s (its assignments "
+				"are lost) and start again to change it",
+				want, c25_table_capacity(d->table),
+				d->run_dir, C25_TABLE_FILE);
+		return 0;
+	}
+	if (r == -ESTALE)
+		c25_log(C25_LOG_INFO, "table: %s/%s is from before the last "
+			"reboot: making a new one", d->run_dir,
+			C25_TABLE_FILE);
+	else if (r != -ENOENT)
+		return r;
+	r = c25_table_create(d->run_dir, want, d->gid, &d->table, err);
+	if (r == 0)
+		c25_log(C25_LOG_INFO, "table: %s/%s made for %u assignments",
+			d->run_dir, C25_TABLE_FILE, want);
+	return r;
+}
+
+static void
+client_close(struct c25_daemon *d)
+{
+	if (d->table != NULL && c25_timer_armed(&d->reclaim))
+		c25_timer_stop(&d->reclaim);
+	c25_pusher_free(d->pusher);
+	c25_doorbell_close(d->doorbell);
+	c25_table_detach(d->table);
+	d->pusher = NULL;
+	d->doorbell = NULL;
+	d->table = NULL;
+}
+
+/* What the client role needs; the doorbell first, as it can be refused. */
+static int
+client_open(struct c25_daemon *d, const struct c25_config *cfg,
+	struct c25_buf *out, struct c25_error *err)
+{
+	char path[4096];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", d->run_dir,
+		C25_DOORBELL_FILE);
+	r = c25_doorbell_open(d->loop, path, d->gid, on_work, d,
+		&d->doorbell, err);
+	if (r != 0)
+		return r;
+	r = table_open(d, cfg, out, err);
+	if (r != 0)
+		goto out;
+	r = c25_pusher_new(d->loop, d->table, on_changed, d, &d->pusher);
+	if (r != 0) {
+		c25_fail(err, r, "pusher: out of memory");
+		goto out;
+	}
+	reclaim_start(d);
+out:
+	if (r != 0)
+		client_close(d);
+	return r;
+}
+
+/* The connectors' registry indexes, in their order. */
+static int
+registry(struct c25_daemon *d, const struct c25_config *cfg,
+	uint16_t regs[static C25_CONNECTORS_MAX], struct c25_error *err)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < cfg->connector_count; i++) {
+		r = c25_table_connector_reg(d->table,
+			cfg->connectors[i].name);
+		if (r == -ENOSPC)
+			return c25_fail(err, r, "connector %s: the table has "
+				"known %d names already: stop conn25d, "
+				"remove %s/%s (its assignments are lost) and "
+				"start again", cfg->connectors[i].name,
+				C25_CONNECTORS_MAX, d->run_dir,
+				C25_TABLE_FILE);
+		if (r < 0)
+			return c25_fail(err, r, "connector %s: can't be "
+				"registered in the table: %s",
+				cfg->connectors[i].name, strerror(-r));
+		regs[i] = (uint16_t)r;
+	}
+	return 0;
+}
+
+/* Compile and publish a policy, and hand it to the pusher. */
+static int
+publish(struct c25_daemon *d, const struct c25_config *cfg,
+	struct c25_error *err)
+{
+	uint16_t regs[C25_CONNECTORS_MAX];
+	uint8_t *blob = NULL;
+	size_t len;
+	int r;
+
+	r = registry(d, cfg, regs, err);
+	if (r != 0)
+		return r;
+	r = c25_compile(cfg, regs, c25_table_next_generation(d->table),
+		c25_table_hash_key(d->table), &blob, &len, err);
+	if (r != 0)
+		return r;
+	r = c25_table_publish(d->table, blob, len, err);
+	free(blob);
+	if (r != 0)
+		return r;
+	c25_log(C25_LOG_INFO, "policy: generation %llu published: %zu "
+		"domains of %zu apps, %zu connectors",
+		(unsigned long long)c25_table_generation(d->table),
+		cfg->domain_count, cfg->app_count, cfg->connector_count);
+	c25_doorbell_ring(d->doorbell);
+	return c25_pusher_configure(d->pusher, cfg, regs, err);
+}
+
+/* ---- configuration ----------------------------------------------------- */
+
+/*
+ * Make a checked configuration the one in force; also the first one.
+ * Owns: cfg is the daemon's on success only.
+ */
+static int
+apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
+	struct c25_error *err)
+{
+	struct c25_daemon_listener fresh[C25_LISTENERS];
+	bool opened = false;
+	int r;
+
+	r = listeners_open(d, cfg, fresh, err);
+	if (r != 0)
+		return r;
+	if (d->table == NULL && c25_config_is_client(cfg)) {
+		r = client_open(d, cfg, out, err);
+		if (r != 0)
+			goto undo;
+		opened = true;
+	}
+	if (d->table != NULL) {
+		r = publish(d, cfg, err);
+		if (r != 0)
+			goto undo;
+	}
+	/* Nothing but memory can be missing from here on. */
+	r = c25_serve_configure(d->serve, cfg, err);
+	if (r != 0)
+		goto undo;
+	listeners_commit(d, fresh);
+	c25_config_free(d->cfg);
+	d->cfg = cfg;
+	return 0;
+undo:
+	if (opened)
+		client_close(d);
+	listeners_drop(d, fresh);
+	return r;
+}
+
+int
+c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
+{
+	struct c25_config_errors errs = { 0 };
+	char line[C25_CONFIG_LINE_MAX];
+	struct c25_config *cfg;
+	struct c25_error err = { "" };
+	size_t i;
+	int r;
+
+	r = c25_config_load(d->options->file, &cfg, &errs);
+	for (i = 0; i < c25_config_error_count(&errs); i++)
+		tell(out, "%s", c25_config_error_line(&errs, i, line));
+	c25_config_errors_free(&errs);
+	if (r != 0) {
+		c25_log(C25_LOG_ERROR, "reload: %s: not taken: everything "
+			"stays as it was", d->options->file);
+		return r;
+	}
+	tell_missing(cfg, out);
+	tell_restart(d, cfg, out);
+	r = apply(d, cfg, out, &err);
+	if (r != 0) {
+		tell(out, "%s", err.text);
+		c25_log(C25_LOG_ERROR, "reload: %s: not taken: everything "
+			"stays as it was", d->options->file);
+		c25_config_free(cfg);
+		return r;
+	}
+	c25_log(C25_LOG_INFO, "reload: %s: in force", d->options->file);
+	return 0;
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+static void
+on_signal(struct c25_watch *w, int fd, unsigned events, void *ctx)
+{
+	struct c25_daemon *d = ctx;
+	struct signalfd_siginfo info;
+
+	(void)w;
+	(void)events;
+	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP) {
+		(void)!c25_daemon_reload(d, NULL);
+		return;
+	}
+	c25_log(C25_LOG_INFO, "stopping: SIG%s received",
+		sigabbrev_np((int)info.ssi_signo));
+	c25_daemon_stop(d);
+}
+
+static void
+on_tick(void *ctx)
+{
+	struct c25_daemon *d = ctx;
+
+	c25_serve_tick(d->serve, c25_now_ms());
+	if (d->table != NULL && !d->replaced_told &&
+			c25_table_replaced(d->table)) {
+		d->replaced_told = true;
+		c25_log(C25_LOG_ERROR, "table: %s/%s was removed or "
+			"replaced: restart conn25d", d->run_dir,
+			C25_TABLE_FILE);
+	}
+	c25_timer_set(&d->tick, C25_TICK_MS);
+}
+
+static void
+on_control(void *ctx, const struct c25_control_line *line,
+	struct c25_control_reply *r)
+{
+	c25_verbs_run(ctx, line, r);
+}
+
+void
+c25_daemon_stop(struct c25_daemon *d)
+{
+	c25_loop_stop(d->loop);
+}
+
+void
+c25_daemon_stats_reset(struct c25_daemon *d)
+{
+	int i;
+
+	d->reset_ms = c25_now_ms();
+	c25_serve_stats_reset(d->serve);
+	if (d->table == NULL)
+		return;
+	c25_push_stats_reset(c25_pusher_push(d->pusher));
+	for (i = 0; i < C25_STAT_COUNT; i++)
+		d->baseline[i] = c25_table_stat(d->table, (enum c25_stat)i);
+}
+
+/* ---- start and stop ---------------------------------------------------- */
+
+/* Signals become events; the mask was set by block_signals(). */
+static int
+signals_open(struct c25_daemon *d, const sigset_t *mask,
+	struct c25_error *err)
+{
+	int fd, r;
+
+	fd = signalfd(-1, mask, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return c25_fail(err, -errno, "signals: %s", strerror(errno));
+	r = c25_loop_watch(d->loop, fd, C25_READ, on_signal, d, &d->signals);
+	if (r != 0) {
+		(void)close(fd);
+		return c25_fail(err, r, "signals: %s", strerror(-r));
+	}
+	return 0;
+}
+
+/* Everything that needs no table. */
+static int
+start_base(struct c25_daemon *d, const struct c25_config *cfg,
+	const sigset_t *mask, struct c25_error *err)
+{
+	char path[4096];
+	int r;
+
+	d->run_dir = strdup(cfg->run_dir);
+	if (d->run_dir == NULL)
+		return c25_fail(err, -ENOMEM, "out of memory");
+	if ((r = c25_rundir_group(cfg->group, &d->gid, err)) != 0 ||
+			(r = c25_rundir_make(d->run_dir, d->gid, err)) != 0 ||
+			(r = c25_rundir_lock(d->run_dir, &d->lock_fd, err))
+			!= 0 ||
+			(r = c25_loop_new(&d->loop, err)) != 0 ||
+			(r = signals_open(d, mask, err)) != 0 ||
+			(r = c25_serve_new(&d->serve, err)) != 0)
+		return r;
+	(void)snprintf(path, sizeof(path), "%s/%s", d->run_dir,
+		C25_CONTROL_FILE);
+	return c25_control_open(d->loop, path, d->gid, on_control, d,
+		&d->control, err);
+}
+
+static void
+stop_all(struct c25_daemon *d)
+{
+	unsigned i;
+
+	client_close(d);
+	for (i = 0; i < C25_LISTENERS; i++)
+		c25_http_unlisten(d->listeners[i].http);
+	c25_serve_free(d->serve);
+	c25_control_close(d->control);	/* who waits for the end sees it */
+	c25_watch_close(d->signals);
+	c25_loop_free(d->loop);
+	c25_config_free(d->cfg);
+	free(d->run_dir);
+	if (d->lock_fd >= 0)
+		(void)close(d->lock_fd);
+}
+
+/* Print all errors as a compiler does, not as log lines. */
+static int
+load_first(const char *file, struct c25_config **cfg)
+{
+	struct c25_config_errors errs = { 0 };
+	char line[C25_CONFIG_LINE_MAX];
+	size_t i;
+	int r;
+
+	r = c25_config_load(file, cfg, &errs);
+	for (i = 0; i < c25_config_error_count(&errs); i++)
+		(void)fprintf(stderr, "%s\n",
+			c25_config_error_line(&errs, i, line));
+	c25_config_errors_free(&errs);
+	return r;
+}
+
+static int
+start(struct c25_daemon *d, const sigset_t *mask, struct c25_error *err)
+{
+	struct c25_config *cfg;
+	int r;
+
+	if (load_first(d->options->file, &cfg) != 0)
+		return -EINVAL;
+	tell_missing(cfg, NULL);
+	r = start_base(d, cfg, mask, err);
+	if (r == 0)
+		r = apply(d, cfg, NULL, err);
+	if (r != 0) {
+		c25_config_free(cfg);
+		return r;
+	}
+	c25_loop_before_sleep(d->loop, may_sleep, d);
+	c25_timer_init(&d->tick, d->loop, on_tick, d);
+	c25_timer_set(&d->tick, C25_TICK_MS);
+	d->start_ms = d->reset_ms = c25_now_ms();
+	return 0;
+}
+
+int
+c25_daemon_run(const struct c25_daemon_options *options)
+{
+	struct c25_daemon d = { .options = options, .gid = (gid_t)-1,
+		.lock_fd = -1 };
+	struct c25_error err = { "" };
+	sigset_t mask;
+	int r;
+
+	(void)sigemptyset(&mask);
+	(void)sigaddset(&mask, SIGHUP);
+	(void)sigaddset(&mask, SIGINT);
+	(void)sigaddset(&mask, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &mask, NULL);
+	r = start(&d, &mask, &err);
+	if (r == 0) {
+		c25_log(C25_LOG_INFO, "running: version %s, runDir %s",
+			C25_VERSION, d.run_dir);
+		r = c25_loop_run(d.loop);
+		if (r != 0)
+			c25_fail(&err, r, "event loop: %s", strerror(-r));
+	}
+	if (r != 0 && err.text[0] != '\0')
+		c25_log(C25_LOG_ERROR, "%s", err.text);
+	stop_all(&d);
+	if (r == 0)
+		c25_log(C25_LOG_INFO, "stopped");
+	return r == 0 ? 0 : 1;
+}

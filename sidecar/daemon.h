@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * daemon.h - conn25d as a whole: what belongs together while it runs, start,
+ * reload and stop. The parts do the work; this ties them together.
+ *
+ *	signals, control ----> daemon ----> config -> compile -> table
+ *	doorbell, table ring --> pusher --> connectors
+ *	HTTP listeners --------> serve ---> mappings
+ *
+ * Example (conn25d.c):
+ *	return c25_daemon_run(&(struct c25_daemon_options){
+ *		.file = "/etc/conn25/conn25.json", .verbosity = 1 });
+ *
+ * Rules
+ *   start      whatever can fail for a reason that an administrator can
+ *              mend is tried before the table or the policy are touched.
+ *   reload     first everything that may be refused, then the change; a
+ *              configuration that can't be applied changes nothing.
+ *   roles      without the client role there is no table, no doorbell and
+ *              no pusher; the members are NULL then.
+ *   threads    one.
+ */
+#ifndef CONN25_DAEMON_H
+#define CONN25_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "buf.h"
+#include "config.h"
+#include "conn25/table.h"
+#include "control.h"
+#include "doorbell.h"
+#include "http.h"
+#include "loop.h"
+#include "pusher.h"
+#include "serve.h"
+
+#define C25_TICK_MS 1000		/* expiry of mappings */
+#define C25_RECLAIM_ROUND_MS 60000	/* to look at the whole table once */
+
+struct c25_daemon_options {
+	const char *file;		/* configuration */
+	int verbosity;			/* enum c25_log_level */
+};
+
+/* One HTTP listener and where it listens. */
+struct c25_daemon_listener {
+	struct c25_http_listener *http;	/* NULL: not listening */
+	struct c25_addr addr;
+	uint16_t port;
+};
+
+enum c25_daemon_listen { C25_LISTEN_TRANSIT_IP, C25_LISTEN_ADMIN };
+#define C25_LISTENERS 2
+
+struct c25_daemon {
+	const struct c25_daemon_options *options;
+	struct c25_config *cfg;		/* in force */
+	char *run_dir;			/* of the start; reload keeps it */
+	gid_t gid;			/* of our files, or (gid_t)-1 */
+	int lock_fd;
+	struct c25_loop *loop;
+	struct c25_watch *signals;
+	struct c25_control *control;
+	struct c25_daemon_listener listeners[C25_LISTENERS];
+	struct c25_serve *serve;
+	struct c25_table *table;	/* client role: these three */
+	struct c25_doorbell *doorbell;
+	struct c25_pusher *pusher;
+	struct c25_timer tick;
+	struct c25_timer reclaim;
+	uint64_t reclaim_ms;		/* between two steps */
+	uint32_t reclaim_slots;		/* looked at in one */
+	bool replaced_told;		/* logged that the table has gone */
+	bool reclaim_told;		/* ... that reclaiming fails */
+	uint64_t start_ms;
+	uint64_t reset_ms;		/* last `stats` */
+	uint64_t baseline[C25_STAT_COUNT];	/* counters at that time */
+};
+
+/*
+ * Run until SIGTERM, SIGINT or `stop`.
+ * Returns: the exit code; what failed has been logged.
+ */
+int c25_daemon_run(const struct c25_daemon_options *options);
+
+/*
+ * Read the configuration again and apply it. What is wrong or needs a
+ * restart is logged, and added to `out` as lines unless that is NULL.
+ * Returns: 0; -errno, and everything is as before.
+ */
+int c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
+	__attribute__((warn_unused_result));
+
+/* Leave the loop after this round. */
+void c25_daemon_stop(struct c25_daemon *d);
+
+/* The counters of the statistics begin at zero again. */
+void c25_daemon_stats_reset(struct c25_daemon *d);
+
+#endif

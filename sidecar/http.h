@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * http.h - HTTP/1.1 on the event loop: listeners with routes, and clients
+ * that keep one connection and send one request at a time. Handlers get
+ * whole bodies within limits; nothing here knows what the bodies mean.
+ * http1.h has the syntax; http_client.c and loop.c alone know libwebsockets.
+ *
+ * Example (server):
+ *	static void
+ *	healthz(void *ctx, const struct c25_http_request *q,
+ *		struct c25_http_reply *p)
+ *	{
+ *		c25_buf_lit(&p->body, "ok\n");
+ *	}
+ *
+ *	static const struct c25_http_route routes[] = {
+ *		{ .path = "/healthz", .method = "GET", .handle = healthz },
+ *	};
+ *	struct c25_http_listener *l;
+ *
+ *	if (c25_http_listen(loop, &(struct c25_http_listen){ .name = "admin",
+ *		.addr = cfg->listen.admin.addr,
+ *		.port = cfg->listen.admin.port, .routes = routes,
+ *		.route_count = 1, .ctx = d }, &l, &err) != 0)
+ *		c25_log(C25_LOG_ERROR, "%s", err.text);
+ *
+ * What the server answers by itself, first match: 400, 431, 501 or 505, the
+ * head is malformed (see http1.h); 404 no such path; 405 with Allow, path
+ * known but not by that method (HEAD goes with GET); whatever the route's
+ * `admit` says; 413 body over the route's limit, by Content-Length before it
+ * is read and by counting while it is read; 400 broken chunked coding; 408
+ * request not there in time. Then `handle`. Error bodies are one sentence of
+ * text/plain. An answer to a request whose body was not read closes the
+ * connection.
+ * Limits: C25_HTTP_*, C25_HTTP1_*, 64 connections from one address; as long
+ * as an answer can't be sent nothing more is read from there.
+ *
+ * Rules: the loop's thread only. Callbacks must not free the listener or
+ * client that calls them.
+ * Ref: RFC 9110, RFC 9112.
+ */
+#ifndef CONN25_HTTP_H
+#define CONN25_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "conn25/addr.h"
+#include "conn25/error.h"
+#include "loop.h"
+
+#define C25_HTTP_BODY_MAX (1u << 20)	/* bytes, DESIGN 8 */
+#define C25_HTTP_CONNECTIONS_MAX 1024	/* accepted, over all listeners */
+#define C25_HTTP_REQUEST_S 10		/* seconds for a whole request, from
+					 * its first byte or the accept */
+#define C25_HTTP_IDLE_S 75		/* seconds of idle keep-alive */
+
+/* ---- server ------------------------------------------------------------- */
+
+/* One request, as a handler sees it; valid during the call. */
+struct c25_http_request {
+	const char *method;
+	const char *path;		/* without query */
+	struct c25_addr source;		/* unmapped */
+	const char *body;		/* NUL after it; "" when there is none,
+					 * and in `admit` */
+	size_t body_len;
+	void *priv;			/* of http.c */
+};
+
+/* The answer; starts as 200 text/plain with nothing in it. */
+struct c25_http_reply {
+	int status;
+	const char *type;		/* Content-Type; stays valid */
+	struct c25_buf body;
+	struct c25_buf headers;		/* see c25_http_reply_header() */
+};
+
+struct c25_http_route {
+	const char *path;		/* exact, such as "/healthz" */
+	const char *method;		/* "GET" or "POST" */
+	size_t body_max;		/* 0: no body; else bytes */
+	/* Decides before the body is read; NULL lets everybody in. Leaves
+	 * the reply at 200 to go on, else fills it: see c25_http_fail(). */
+	void (*admit)(void *ctx, const struct c25_http_request *q,
+		struct c25_http_reply *p);
+	/* Fills the reply; it leaves when this returns. */
+	void (*handle)(void *ctx, const struct c25_http_request *q,
+		struct c25_http_reply *p);
+};
+
+struct c25_http_listen {
+	const char *name;		/* for messages: "listen.transitIP" */
+	struct c25_addr addr;		/* literal; unspecified: all of its
+					 * family */
+	uint16_t port;			/* 0: any, see c25_http_port() */
+	const struct c25_http_route *routes;	/* stay valid */
+	size_t route_count;
+	void *ctx;			/* given to the routes' functions */
+};
+
+struct c25_http_listener;
+
+/*
+ * Owns: the listener, until c25_http_unlisten() or the end of the loop.
+ * Returns: 0; -EADDRINUSE, -EADDRNOTAVAIL, -EACCES and other -errno of
+ * bind, each with err naming the address and the remedy; -ENOMEM.
+ */
+int c25_http_listen(struct c25_loop *loop, const struct c25_http_listen *how,
+	struct c25_http_listener **out, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/* Stop listening at once and drop its connections. NULL is fine. */
+void c25_http_unlisten(struct c25_http_listener *l);
+
+/* The port it listens on. */
+uint16_t c25_http_port(const struct c25_http_listener *l);
+
+/*
+ * Make `p` an error: status, and the sentence as text/plain with a newline.
+ */
+void c25_http_fail(struct c25_http_reply *p, int status,
+	const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Add a response header line; name without colon. */
+void c25_http_reply_header(struct c25_http_reply *p, const char *name,
+	const char *value);
+
+/*
+ * A header of the request, by its lower-case name without colon. Only in
+ * `admit` and `handle`.
+ * Returns: its length, the text in `out` with NUL; -ENOENT; -ENOSPC (longer
+ * than size - 1).
+ */
+int c25_http_request_header(const struct c25_http_request *q,
+	const char *name, char *out, size_t size);
+
+/* ---- client ------------------------------------------------------------- */
+
+#define C25_HTTP_CONNECT_MS 2000	/* to be connected, TLS included */
+#define C25_HTTP_RESPONSE_MS 5000	/* from then to the whole response */
+
+/* How a request ended; valid during the call. */
+struct c25_http_result {
+	int status;			/* HTTP status; 0 when there is no
+					 * response: see error */
+	const char *error;		/* why, "" when there is a response:
+					 * "connection refused", ... */
+	const char *body;		/* NUL after it */
+	size_t body_len;
+	char epoch[72];			/* header Conn25-Epoch, "" when absent
+					 * or longer than that */
+	bool fresh;			/* came over a new connection */
+};
+
+struct c25_http_peer {
+	const char *host;		/* name or address, without brackets */
+	uint16_t port;
+	bool tls;			/* verified by the system's store */
+};
+
+struct c25_http_client;
+
+/*
+ * A client for one server; connects when there is something to send. `done`
+ * is called exactly once for each c25_http_post(), never from inside it.
+ * Returns: 0; -ENOMEM. Owns: the client; host is copied.
+ */
+int c25_http_client_new(struct c25_loop *loop,
+	const struct c25_http_peer *peer,
+	void (*done)(void *ctx, const struct c25_http_result *r), void *ctx,
+	struct c25_http_client **out) __attribute__((warn_unused_result));
+
+/* Drops the connection; an unanswered request ends without `done`. */
+void c25_http_client_free(struct c25_http_client *c);	/* NULL is fine */
+
+/*
+ * POST a JSON body, over the connection there is or a new one. A request
+ * that dies because the server closed an idle connection under it is sent
+ * once more over a new one: what we post may be repeated.
+ * Owns: the body is the caller's and must stay until `done`.
+ * Returns: 0; -EBUSY (one is on the way).
+ */
+int c25_http_post(struct c25_http_client *c, const char *path,
+	const char *body, size_t len) __attribute__((warn_unused_result));
+
+/* Drop the request on the way, if any, without calling `done`. */
+void c25_http_abort(struct c25_http_client *c);
+
+#endif

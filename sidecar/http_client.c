@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The HTTP client; see http.h. libwebsockets connects, does TLS and moves
+ * the bytes (as a raw connection); what they mean is read here and in
+ * http1.c.
+ */
+#include "http.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http1.h"
+#include "loop_private.h"
+
+enum state {
+	STATE_OFF,		/* no connection */
+	STATE_CONNECTING,
+	STATE_ON,		/* connected; busy or idle */
+};
+
+struct c25_http_client {
+	enum c25_kind kind;
+	struct c25_loop *loop;
+	struct c25_http_client *prev, *next;
+	char *host;
+	struct c25_http_peer peer;	/* .host is ours */
+	void (*done)(void *ctx, const struct c25_http_result *r);
+	void *ctx;
+
+	struct lws *wsi;		/* NULL: STATE_OFF */
+	enum state state;
+	struct c25_timer timer;		/* connect, then response */
+
+	/* the request on the way */
+	bool busy;
+	bool fresh;			/* its connection carried none before */
+	bool again;			/* may be sent once more */
+	const char *path;
+	const char *body;
+	size_t len;
+	struct c25_buf request;		/* its bytes, after LWS_PRE */
+	const char *failed;		/* deliver this from the timer */
+
+	/* the response */
+	struct c25_buf in;		/* head, until it is complete */
+	struct c25_http1 head;
+	bool in_body;
+	struct c25_chunk chunk;
+	struct c25_buf answer;		/* body */
+	char epoch[72];
+};
+
+static void client_connect(struct c25_http_client *c);
+
+/* Let go of the connection; safe also inside its callbacks. */
+static void
+client_drop(struct c25_http_client *c)
+{
+	if (c->wsi != NULL) {
+		lws_set_opaque_user_data(c->wsi, NULL);
+		lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK,
+			LWS_TO_KILL_ASYNC);
+	}
+	c->wsi = NULL;
+	c->state = STATE_OFF;
+}
+
+static void
+client_done(struct c25_http_client *c, const char *error)
+{
+	struct c25_http_result r = {
+		.error = error != NULL ? error : "",
+		.body = "",
+		.fresh = c->fresh,
+	};
+
+	if (error == NULL) {
+		r.status = c->head.status;
+		if (c->answer.len != 0)
+			r.body = c->answer.data;
+		r.body_len = c->answer.len;
+		memcpy(r.epoch, c->epoch, sizeof(r.epoch));
+	}
+	c25_timer_stop(&c->timer);
+	c->busy = false;
+	c->failed = NULL;
+	c->done(c->ctx, &r);
+}
+
+/* The request has failed, not inside c25_http_post(). */
+static void
+client_fail(struct c25_http_client *c, const char *error)
+{
+	client_drop(c);
+	client_done(c, error);
+}
+
+/* ---- sending -------------------------------------------------------------- */
+
+static void
+response_reset(struct c25_http_client *c)
+{
+	c25_buf_clear(&c->in);
+	c25_buf_clear(&c->answer);
+	memset(&c->chunk, 0, sizeof(c->chunk));
+	c->in_body = false;
+	c->head.status = 0;
+	c->epoch[0] = '\0';
+}
+
+static void
+request_format(struct c25_http_client *c)
+{
+	struct c25_buf *b = &c->request;
+	bool v6 = strchr(c->host, ':') != NULL;
+
+	c25_buf_clear(b);
+	if (!c25_buf_reserve(b, LWS_PRE + 512 + c->len))
+		return;
+	b->len = LWS_PRE;
+	c25_buf_format(b, "POST %s HTTP/1.1\r\nHost: %s%s%s", c->path,
+		v6 ? "[" : "", c->host, v6 ? "]" : "");
+	if (c->peer.port != (c->peer.tls ? 443 : 80))
+		c25_buf_format(b, ":%u", c->peer.port);
+	c25_buf_format(b, "\r\nUser-Agent: conn25\r\n"
+		"Content-Type: application/json\r\n"
+		"Content-Length: %zu\r\n\r\n", c->len);
+	c25_buf_add(b, c->body, c->len);
+}
+
+/* Write the request; the connection is there. Returns: false: broken. */
+static bool
+client_send(struct c25_http_client *c)
+{
+	size_t len;
+
+	response_reset(c);
+	request_format(c);
+	if (c->request.failed)
+		return false;
+	len = c->request.len - LWS_PRE;
+	c25_timer_set(&c->timer, C25_HTTP_RESPONSE_MS);
+	return lws_write(c->wsi, (unsigned char *)c->request.data + LWS_PRE,
+		len, LWS_WRITE_RAW) >= (int)len;
+}
+
+/* From inside c25_http_post(): tell later. */
+static void
+fail_later(struct c25_http_client *c, const char *error)
+{
+	client_drop(c);
+	c->failed = error;
+	c25_timer_set(&c->timer, 0);
+}
+
+static void
+client_connect(struct c25_http_client *c)
+{
+	struct lws_client_connect_info info = {
+		.context = c->loop->lws,
+		.vhost = c->loop->vhost,
+		.address = c->host,
+		.host = c->host,
+		.port = c->peer.port,
+		.path = "/",
+		.method = "RAW",
+		.local_protocol_name = "client",
+		.opaque_user_data = c,
+		.pwsi = &c->wsi,
+	};
+
+	if (c->peer.tls) {
+		info.ssl_connection = LCCSCF_USE_SSL;
+		info.vhost = c25_loop_tls_vhost(c->loop);
+	}
+	c->fresh = true;
+	c->state = STATE_CONNECTING;
+	c->failed = NULL;
+	c25_timer_set(&c->timer, C25_HTTP_CONNECT_MS);
+	if (info.vhost == NULL) {
+		fail_later(c, "TLS can't be set up");
+	} else if (lws_client_connect_via_info(&info) == NULL) {
+		c->wsi = NULL;		/* it may have been set: it's freed */
+		if (c->failed == NULL)
+			fail_later(c, "can't connect");
+	}
+}
+
+int
+c25_http_post(struct c25_http_client *c, const char *path, const char *body,
+	size_t len)
+{
+	if (c->busy)
+		return -EBUSY;
+	c->busy = true;
+	c->path = path;
+	c->body = body;
+	c->len = len;
+	c->again = false;
+	response_reset(c);
+	if (c->state == STATE_ON) {
+		c->fresh = false;
+		c->again = true;
+		if (client_send(c))
+			return 0;
+		c->again = false;
+		client_drop(c);
+	}
+	client_connect(c);
+	return 0;
+}
+
+void
+c25_http_abort(struct c25_http_client *c)
+{
+	if (!c->busy)
+		return;
+	c25_timer_stop(&c->timer);
+	client_drop(c);
+	c->busy = false;
+}
+
+static void
+on_timer(void *ctx)
+{
+	struct c25_http_client *c = ctx;
+
+	if (!c->busy)
+		return;
+	if (c->failed != NULL)
+		client_fail(c, c->failed);
+	else if (c->state == STATE_CONNECTING)
+		client_fail(c, "no connection in time");
+	else
+		client_fail(c, "no answer in time");
+}
+
+/* ---- receiving ------------------------------------------------------------- */
+
+/* The response is there; `more` bytes came after it. */
+static void
+response_done(struct c25_http_client *c, size_t more)
+{
+	if (!c->head.keep || more != 0)
+		client_drop(c);
+	client_done(c, NULL);
+}
+
+/* A head is there, its fields are about to go. */
+static void
+take_fields(struct c25_http_client *c)
+{
+	const char *value;
+	int len = c25_http1_get(&c->head, "Conn25-Epoch", &value);
+
+	if (len > 0 && (size_t)len < sizeof(c->epoch)) {
+		memcpy(c->epoch, value, (size_t)len);
+		c->epoch[len] = '\0';
+	}
+}
+
+/*
+ * Read heads, interim ones too, from c->in. Returns: 0 and in_body set, or
+ * more to come; -1: no HTTP.
+ */
+static int
+take_head(struct c25_http_client *c)
+{
+	for (;;) {
+		int n = c25_http1_response(&c->head, c->in.data, c->in.len);
+
+		if (n <= 0)
+			return n < 0 ? -1 : 0;
+		take_fields(c);
+		c->in.len -= (size_t)n;
+		memmove(c->in.data, c->in.data + n, c->in.len);
+		if (c->head.status == 101)
+			return -1;
+		if (c->head.status < 200)
+			continue;
+		c->in_body = true;
+		return 0;
+	}
+}
+
+/* Returns: NULL, or what is wrong. Calls response_done() when complete. */
+static const char *
+take_body(struct c25_http_client *c, const char *data, size_t len)
+{
+	size_t want;
+	ssize_t n;
+
+	if (c->head.length == -1) {
+		n = c25_chunk_feed(&c->chunk, data, len, &c->answer,
+			C25_HTTP_BODY_MAX);
+		if (n == -E2BIG)
+			return "response too large";
+		if (n < 0)
+			return "response is not in chunked coding";
+		if (c->chunk.state == C25_CHUNK_DONE)
+			response_done(c, len - (size_t)n);
+		return NULL;
+	}
+	if (c->head.length > (int64_t)C25_HTTP_BODY_MAX)
+		return "response too large";
+	want = c->head.length < 0 ? C25_HTTP_BODY_MAX :
+		(size_t)c->head.length;
+	want -= c->answer.len;
+	if (c->head.length < 0 && len > want)
+		return "response too large";
+	if (len < want)
+		want = len;
+	c25_buf_add(&c->answer, data, want);
+	if (c->answer.failed)
+		return "out of memory";
+	if (c->head.length >= 0 && c->answer.len == (size_t)c->head.length)
+		response_done(c, len - want);
+	return NULL;
+}
+
+static void
+on_bytes(struct c25_http_client *c, const char *data, size_t len)
+{
+	const char *error = NULL;
+
+	if (!c->busy) {
+		client_drop(c);		/* nobody asked */
+		return;
+	}
+	c->again = false;
+	if (c->in_body) {
+		error = take_body(c, data, len);
+	} else {
+		c25_buf_add(&c->in, data, len);
+		if (c->in.failed)
+			error = "out of memory";
+		else if (take_head(c) < 0)
+			error = "the answer is not HTTP";
+		else if (c->in_body)
+			error = take_body(c, c->in.data, c->in.len);
+	}
+	if (error != NULL)
+		client_fail(c, error);
+}
+
+static void
+on_close(struct c25_http_client *c)
+{
+	c->wsi = NULL;
+	c->state = STATE_OFF;
+	if (!c->busy)
+		return;
+	if (c->again) {
+		/* it was closed while idle, before it saw the request */
+		c->again = false;
+		client_connect(c);
+	} else if (c->in_body && c->head.length == -2) {
+		client_done(c, NULL);
+	} else {
+		client_done(c, "connection closed before the answer");
+	}
+}
+
+/* lws has words, but not always the ones an administrator needs. */
+static const char *
+connect_error(const char *text, size_t len)
+{
+	static char copy[100];
+
+	if (text == NULL || strncmp(text, "Unable to connect", len) == 0)
+		return "can't connect (refused, or no way there)";
+	if (memmem(text, len, "getaddrinfo", 11) != NULL)
+		return "no such host";
+	snprintf(copy, sizeof(copy), "%.*s", (int)(len < 99 ? len : 99),
+		text);
+	return copy;
+}
+
+int
+c25_http_client_callback(struct lws *wsi, enum lws_callback_reasons reason,
+	void *user, void *in, size_t len)
+{
+	struct c25_http_client *c = c25_opaque(wsi, C25_KIND_CLIENT);
+
+	if (c == NULL || (c->wsi != NULL && c->wsi != wsi))
+		return 0;
+	switch (reason) {
+	case LWS_CALLBACK_RAW_CONNECTED:
+		c->wsi = wsi;
+		c->state = STATE_ON;
+		if (c->busy && !client_send(c))
+			client_fail(c, "connection broken");
+		break;
+	case LWS_CALLBACK_RAW_RX:
+		on_bytes(c, in, len);
+		break;
+	case LWS_CALLBACK_RAW_CLOSE:
+		on_close(c);
+		break;
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+		/* may be called inside c25_http_post() */
+		if (c->busy && c->failed == NULL) {
+			c->wsi = NULL;
+			fail_later(c, connect_error(in, len));
+		}
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+/* ---- create and free --------------------------------------------------------- */
+
+int
+c25_http_client_new(struct c25_loop *loop, const struct c25_http_peer *peer,
+	void (*done)(void *, const struct c25_http_result *), void *ctx,
+	struct c25_http_client **out)
+{
+	struct c25_http_client *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->host = strdup(peer->host);
+	if (c->host == NULL) {
+		free(c);
+		return -ENOMEM;
+	}
+	c->kind = C25_KIND_CLIENT;
+	c->loop = loop;
+	c->peer = *peer;
+	c->peer.host = c->host;
+	c->done = done;
+	c->ctx = ctx;
+	c25_timer_init(&c->timer, loop, on_timer, c);
+	c->next = loop->clients;
+	if (c->next != NULL)
+		c->next->prev = c;
+	loop->clients = c;
+	*out = c;
+	return 0;
+}
+
+void
+c25_http_client_free(struct c25_http_client *c)
+{
+	if (c == NULL)
+		return;
+	if (c->loop != NULL) {
+		c25_timer_stop(&c->timer);
+		client_drop(c);
+		if (c->prev != NULL)
+			c->prev->next = c->next;
+		else
+			c->loop->clients = c->next;
+		if (c->next != NULL)
+			c->next->prev = c->prev;
+	}
+	c25_buf_free(&c->request);
+	c25_buf_free(&c->in);
+	c25_buf_free(&c->answer);
+	free(c->host);
+	free(c);
+}
+
+/* The loop ends before they do. */
+void
+c25_http_clients_detach(struct c25_loop *loop)
+{
+	struct c25_http_client *c, *next;
+
+	for (c = loop->clients; c != NULL; c = next) {
+		next = c->next;
+		c25_timer_stop(&c->timer);
+		client_drop(c);
+		c->busy = false;
+		c->loop = NULL;
+	}
+	loop->clients = NULL;
+}

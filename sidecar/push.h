@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * push.h - the client role: which assignment goes to which connector, when,
+ * and what its answer means. A state machine without I/O: it is told the
+ * time, reads and marks the table through `struct c25_push_ops`, and hands
+ * out request bodies. pusher.h runs it over HTTP.
+ *
+ *	             work()                 post()            done()
+ *	table ring ---------> queue of a  --------> in flight -------> READY
+ *	sweep      --------->  connector   <------- retry later
+ *	                          |   refused: next connector, else REFUSED
+ *	                          no connector: parked until configure()
+ *
+ * Example (the whole of what drives it):
+ *	c25_push_work(p, now);		the doorbell rang
+ *	c25_push_done(p, reg, &r, now);	a connector answered, or didn't
+ *	c25_push_work(p, now);		c25_push_due() has come
+ *
+ * Rules
+ *   queue      the table is the queue: per slot of the table there are 16
+ *              bytes here that say where it waits (push_queue.h). Nothing
+ *              grows, nothing is dropped because something was full. Fresh
+ *              assignments go before refreshes.
+ *   truth      an assignment is read again when its request is written; one
+ *              that changed meanwhile is left out, its newer version has
+ *              come through the table's ring.
+ *   batches    whatever waits, up to C25_PUSH_BATCH, as soon as the
+ *              connector's connection is free; a lone one leaves at once.
+ *   results    0 READY; 1 again with backoff; 2 again, alone; 3 to 6 final
+ *              for this connector: the next one of the app that can carry
+ *              the transit address is tried, when there is none left it is
+ *              REFUSED. Anything else (no connection, timeout, another
+ *              status, a body that makes no sense): the whole batch again,
+ *              with backoff, for ever. 400 and 413: again in halves, so that
+ *              one bad entry can't stop the others.
+ *   health     a connector whose request failed is marked down in the table
+ *              and tried with backoff (an empty request when nothing waits)
+ *              until it answers.
+ *   refresh    everything that lives is sent again each C25_PUSH_REFRESH_MS,
+ *              spread over that time; at once after each configure(); and
+ *              what is a connector's when its epoch changed, or when it came
+ *              back without one.
+ *   threads    one.
+ */
+#ifndef CONN25_PUSH_H
+#define CONN25_PUSH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conn25/policy.h"
+#include "conn25/table.h"
+
+#define C25_PUSH_BATCH 256
+#define C25_PUSH_BACKOFF_MIN_MS 100	/* first retry; doubles */
+#define C25_PUSH_BACKOFF_MAX_MS 5000	/* ... up to this; +-25 % jitter */
+#define C25_PUSH_REFRESH_MS (45u * 60 * 1000)	/* a connector forgets after
+					 * an hour */
+#define C25_PUSH_ERROR_MAX 160
+
+struct c25_pushq;
+
+/* What it needs of the world; all functions are called with `ctx`. */
+struct c25_push_ops {
+	/* As c25_table_take(), _by_ref(), _next(), _set_push(),
+	 * _connector_set_down(). */
+	int (*take)(void *ctx, struct c25_ref *ref);
+	int (*read)(void *ctx, struct c25_ref ref, struct c25_assignment *a);
+	bool (*next)(void *ctx, uint32_t *cursor, struct c25_assignment *a);
+	int (*set)(void *ctx, struct c25_ref ref, enum c25_push state);
+	void (*down)(void *ctx, uint16_t reg, bool down);
+	/*
+	 * Start a POST of `body` to connector `reg`; it stays valid until
+	 * c25_push_done(), which must not be called from here.
+	 * Returns: 0, or -errno when it couldn't be started.
+	 */
+	int (*post)(void *ctx, uint16_t reg, const char *body, size_t len);
+	/* Drop the request on the way to `reg`; no done() follows. */
+	void (*abort)(void *ctx, uint16_t reg);
+	/* Push states have changed: ring the module's bell. */
+	void (*changed)(void *ctx);
+};
+
+/* One connector of the configuration. */
+struct c25_push_connector {
+	const char *name;		/* copied */
+	uint16_t reg;			/* c25_table_connector_reg() */
+	uint64_t id;			/* changes when its address does: a
+					 * request on the way is dropped and
+					 * everything is sent again */
+};
+
+/*
+ * `capacity` is the table's, `seed` any number (jitter). ops stays valid.
+ * Returns: 0; -ENOMEM.
+ */
+int c25_push_new(const struct c25_push_ops *ops, void *ctx,
+	uint32_t capacity, uint64_t seed, struct c25_pushq **out)
+	__attribute__((warn_unused_result));
+void c25_push_free(struct c25_pushq *p);		/* NULL is fine */
+
+/*
+ * Take a new configuration: the policy now current (a reference is taken)
+ * and its connectors. All that lives is sent again, REFUSED ones too, sorted
+ * by the new policy. Call c25_push_work() afterwards.
+ * Returns: 0; -ENOMEM, -EINVAL (reg), and everything is as before.
+ */
+int c25_push_configure(struct c25_pushq *p, struct c25_policy *policy,
+	const struct c25_push_connector *connectors, size_t count,
+	uint64_t now_ms) __attribute__((warn_unused_result));
+
+/*
+ * Take what is new in the table, do what is due, send what can be sent.
+ * Bounded work; c25_push_due() is `now` when there is more at once.
+ */
+void c25_push_work(struct c25_pushq *p, uint64_t now_ms);
+
+/* How a request ended. */
+struct c25_push_answer {
+	int status;			/* HTTP, or 0: no response */
+	const char *error;		/* why, when status is 0 */
+	const char *body;
+	size_t body_len;
+	const char *epoch;		/* "" when absent */
+};
+
+/* The request to `reg` has ended; sends the next batch, if any. */
+void c25_push_done(struct c25_pushq *p, uint16_t reg,
+	const struct c25_push_answer *answer, uint64_t now_ms);
+
+/* When to call c25_push_work() next if nothing happens; 0: not at all. */
+uint64_t c25_push_due(const struct c25_pushq *p);
+
+/* Counters since the start (or the last reset). Each mapping sent ends as
+ * acked or failed, so sent = acked + failed + in flight. */
+struct c25_push_stats {
+	uint64_t requests;		/* push.requests: POSTs started */
+	uint64_t acked;			/* push.acked: mappings, code 0 */
+	uint64_t failed;		/* push.failed: mappings not acked, for
+					 * whatever reason */
+	uint64_t retried;		/* push.retried: ... that were queued
+					 * again, here or elsewhere */
+	uint64_t refused;		/* ... marked REFUSED */
+};
+const struct c25_push_stats *c25_push_stats(const struct c25_pushq *p);
+/* Also the counters of struct c25_push_info. */
+void c25_push_stats_reset(struct c25_pushq *p);
+
+/* What to show of a connector. */
+struct c25_push_info {
+	const char *name;
+	uint16_t reg;
+	bool healthy;			/* the last request, if any, worked */
+	uint32_t queued;		/* waiting for it, in flight included */
+	uint32_t in_flight;		/* mappings on the way */
+	uint64_t requests;
+	uint64_t acked;
+	uint64_t failed;
+	uint64_t last_ok_ms;		/* last 200, 0 never */
+	uint64_t last_error_ms;		/* last failure, 0 never */
+	char last_error[C25_PUSH_ERROR_MAX];	/* "" when there was none */
+	char epoch[72];			/* "" unknown */
+};
+/* Walk the configured ones: start with *cursor = 0. Returns: false at end. */
+bool c25_push_next(const struct c25_pushq *p, size_t *cursor,
+	struct c25_push_info *out);
+
+/* Assignments that wait for want of any connector. */
+uint32_t c25_push_parked(const struct c25_pushq *p);
+
+/* The policy in use, NULL before the first configure. Owns: the queue; take
+ * a reference to keep it. */
+struct c25_policy *c25_push_policy(const struct c25_pushq *p);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pusher.h - runs push.h on the event loop: one HTTP client per connector,
+ * one timer, and the shared table.
+ *
+ * Example (conn25d):
+ *	struct c25_pusher *pu;
+ *
+ *	c25_pusher_new(loop, table, ring_all_bells, d, &pu);
+ *	c25_pusher_configure(pu, cfg, regs, &err);  after c25_table_publish(),
+ *						    at start and each reload
+ *	c25_pusher_work(pu);	the doorbell rang, or c25_table_sleep() said
+ *				false
+ *	c25_push_stats(c25_pusher_push(pu))->acked
+ *	c25_pusher_free(pu);	before the loop and the table
+ *
+ * Rules: the loop's thread.
+ */
+#ifndef CONN25_PUSHER_H
+#define CONN25_PUSHER_H
+
+#include <stdint.h>
+
+#include "config.h"
+#include "conn25/error.h"
+#include "conn25/table.h"
+#include "loop.h"
+#include "push.h"
+
+struct c25_pusher;
+
+/*
+ * `changed` is called when push states changed: ring the module's bells.
+ * Owns: the pusher; loop and table must outlive it.
+ * Returns: 0; -ENOMEM.
+ */
+int c25_pusher_new(struct c25_loop *loop, struct c25_table *table,
+	void (*changed)(void *ctx), void *ctx, struct c25_pusher **out)
+	__attribute__((warn_unused_result));
+void c25_pusher_free(struct c25_pusher *pu);	/* NULL is fine */
+
+/*
+ * Take connectors from a configuration and the policy from the table, where
+ * it was just published. regs[i] is the registry index of cfg->connectors[i].
+ * Connections to connectors whose URL stayed the same are kept. cfg is not
+ * needed afterwards. Starts sending what waits.
+ * Returns: 0; -ENOMEM; what c25_table_policy() returns (err is set); then
+ * everything is as before.
+ */
+int c25_pusher_configure(struct c25_pusher *pu, const struct c25_config *cfg,
+	const uint16_t *regs, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/* Look into the table for work. */
+void c25_pusher_work(struct c25_pusher *pu);
+
+/* The state machine, for statistics and list_connectors. */
+struct c25_pushq *c25_pusher_push(struct c25_pusher *pu);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * report.h - what conn25-control prints, as text: status, statistics and the
+ * lines of lists. Pure: plain data in, text out.
+ *
+ * For scripts: one record a line, fields separated by one blank, always in
+ * the order written here, never empty ("-" stands for nothing). Names of
+ * apps may hold blanks: in a field every blank, backslash and byte that is
+ * not printable is written \DDD as in a zone file; UTF-8 stays. Later
+ * versions may add fields at the end of a line and lines to statistics.
+ *
+ *	list_assignments  domain destination magic transit app connector state
+ *	                  lease_seconds
+ *	list_mappings     peer transit destination app expires_in_seconds
+ *	list_connectors   name url healthy|down queued acked last_error
+ *
+ * state is pending, ready or refused; lease_seconds is 0 when the lease is
+ * over and the addresses wait for reuse. last_error goes to the end of the
+ * line, blanks included.
+ *
+ * Example:
+ *	struct c25_buf b = { 0 };
+ *
+ *	while (c25_table_next(t, &cursor, &a))
+ *		c25_report_assignment(&b, &a, "wiki", "office-1", now_ms);
+ */
+#ifndef CONN25_REPORT_H
+#define CONN25_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "conn25/table.h"
+#include "mapping.h"
+#include "push.h"
+#include "serve.h"
+
+/* What `status` shows. */
+struct c25_report_status {
+	const char *version;
+	int verbosity;
+	long pid;
+	const char *config;		/* file */
+	const char *run_dir;
+	bool client;
+	bool connector;
+	bool table;			/* there is one: the next five count */
+	uint64_t assignments;
+	uint64_t pending;
+	uint64_t capacity;
+	uint64_t generation;
+	unsigned modules;		/* doorbell connections */
+	unsigned connectors;		/* configured */
+	unsigned healthy;		/* ... of these */
+	uint64_t mappings;		/* held for peers */
+	const char *transit_ip;		/* URL, "" when not listening */
+	const char *admin;
+	uint64_t uptime_s;
+};
+
+/* Everything but the connectors; see c25_report_connector_stats(). */
+struct c25_report_stats {
+	uint64_t total[C25_STAT_COUNT];
+	struct c25_usage usage;		/* all zero without a table */
+	struct c25_push_stats push;
+	struct c25_serve_stats serve;
+	uint64_t mappings;
+	uint64_t parked;		/* assignments that no connector is
+					 * there for */
+	uint64_t now_ms;		/* of the wall clock */
+	uint64_t up_ms;			/* since the start */
+	uint64_t elapsed_ms;		/* since the last reset */
+};
+
+/* One field of a line, as described above. NULL and "" are "-". */
+void c25_report_field(struct c25_buf *out, const char *text);
+
+void c25_report_status(struct c25_buf *out,
+	const struct c25_report_status *s);
+void c25_report_stats(struct c25_buf *out, const struct c25_report_stats *s);
+
+/* connector.NAME.healthy= and what else is counted per connector. */
+void c25_report_connector_stats(struct c25_buf *out,
+	const struct c25_push_info *info);
+
+/* Lines of lists, each with its newline; app and connector may be NULL. */
+void c25_report_assignment(struct c25_buf *out,
+	const struct c25_assignment *a, const char *app,
+	const char *connector, uint64_t now_ms);
+void c25_report_mapping(struct c25_buf *out, const struct c25_mapping *m,
+	uint64_t now_ms);
+void c25_report_connector(struct c25_buf *out,
+	const struct c25_push_info *info, const char *url);
+
+/* The words of a push state. */
+const char *c25_report_push(uint8_t push);
+
+#endif

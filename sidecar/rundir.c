@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * runDir: making it, its lock, and listening Unix sockets in it. What the
+ * messages ask for is what an administrator can do about it.
+ */
+
+#include "rundir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "conn25/table.h"
+
+int
+c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
+{
+	const struct group *group;
+
+	*out = (gid_t)-1;
+	if (name == NULL || geteuid() != 0)
+		return 0;
+	errno = 0;
+	group = getgrnam(name);
+	if (group != NULL) {
+		*out = group->gr_gid;
+		return 0;
+	}
+	if (errno != 0 && errno != ENOENT && errno != ESRCH)
+		return c25_fail(err, -errno, "group %s: can't be looked up: "
+			"%s", name, strerror(errno));
+	return c25_fail(err, -ENOENT, "group %s: no such group: make it with "
+		"'groupadd -r %s', or change \"group\"", name, name);
+}
+
+static int
+make_dir(const char *run_dir, gid_t gid, struct c25_error *err)
+{
+	int e;
+
+	if (mkdir(run_dir, C25_RUNDIR_MODE) != 0)
+		return c25_fail(err, -errno, "runDir %s: can't be made: %s: "
+			"%s, or change \"runDir\"", run_dir,
+			strerror(errno), errno == ENOENT ?
+			"make the directory it is in" : "make it yourself");
+	/* mkdir() went through the umask; the group needs its bits. */
+	if ((gid != (gid_t)-1 && chown(run_dir, (uid_t)-1, gid) != 0) ||
+			chmod(run_dir, C25_RUNDIR_MODE) != 0) {
+		e = errno;
+		(void)rmdir(run_dir);
+		return c25_fail(err, -e, "runDir %s: can't be given to the "
+			"group: %s", run_dir, strerror(e));
+	}
+	return 0;
+}
+
+int
+c25_rundir_make(const char *run_dir, gid_t gid, struct c25_error *err)
+{
+	struct stat st;
+
+	if (stat(run_dir, &st) != 0) {
+		if (errno == ENOENT)
+			return make_dir(run_dir, gid, err);
+		return c25_fail(err, -errno, "runDir %s: %s: give conn25d's "
+			"user access, or change \"runDir\"", run_dir,
+			strerror(errno));
+	}
+	if (!S_ISDIR(st.st_mode))
+		return c25_fail(err, -ENOTDIR, "runDir %s: is no directory: "
+			"remove it, or change \"runDir\"", run_dir);
+	if (faccessat(AT_FDCWD, run_dir, W_OK | X_OK, AT_EACCESS) != 0)
+		return c25_fail(err, -errno, "runDir %s: can't be written: "
+			"%s: make it writable for conn25d's user, or change "
+			"\"runDir\"", run_dir, strerror(errno));
+	return 0;
+}
+
+/* Who holds the lock, from what it wrote; 0 when that can't be told. */
+static long
+lock_holder(int fd)
+{
+	char text[32];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return strtol(text, NULL, 10);
+}
+
+/* Is the file we locked still the one that others would find? */
+static bool
+lock_current(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && stat(path, &there) == 0 &&
+		ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+static int
+lock_open(const char *path, int *out, struct c25_error *err)
+{
+	int e, fd;
+
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return c25_fail(err, -errno, "%s: can't be opened: %s: give "
+			"conn25d's user access, or change \"runDir\"", path,
+			strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		e = errno;
+		if (e == EWOULDBLOCK) {
+			e = EBUSY;
+			c25_fail(err, 0, "%s: held by conn25d with process "
+				"id %ld: stop that one first, or use another "
+				"\"runDir\"", path, lock_holder(fd));
+		} else {
+			c25_fail(err, 0, "%s: can't be locked: %s", path,
+				strerror(e));
+		}
+		(void)close(fd);
+		return -e;
+	}
+	*out = fd;
+	return 0;
+}
+
+int
+c25_rundir_lock(const char *run_dir, int *out, struct c25_error *err)
+{
+	char path[4096];
+	int fd = -1, n, r, tries;
+
+	n = snprintf(path, sizeof(path), "%s/%s", run_dir, C25_LOCK_FILE);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return c25_fail(err, -ENAMETOOLONG, "runDir %s: too long",
+			run_dir);
+	for (tries = 0; tries < 10; tries++) {
+		r = lock_open(path, &fd, err);
+		if (r != 0)
+			return r;
+		if (lock_current(fd, path))
+			break;
+		(void)close(fd);	/* removed meanwhile: once more */
+	}
+	if (tries == 10)
+		return c25_fail(err, -EBUSY, "%s: is being removed by "
+			"somebody all the time", path);
+	/* For people; nothing depends on it. */
+	if (ftruncate(fd, 0) == 0)
+		(void)!dprintf(fd, "%ld\n", (long)getpid());
+	*out = fd;
+	return 0;
+}
+
+/* Remove the socket that an earlier conn25d left behind. */
+static int
+remove_stale(const char *path, struct c25_error *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return 0;	/* bind() will say what is wrong, if it is */
+	if (!S_ISSOCK(st.st_mode))
+		return c25_fail(err, -EEXIST, "%s: is in the way and no "
+			"socket: remove it", path);
+	if (unlink(path) != 0)
+		return c25_fail(err, -errno, "%s: an old socket that can't "
+			"be removed: %s: remove it", path, strerror(errno));
+	return 0;
+}
+
+int
+c25_rundir_listen(const char *path, int type, gid_t gid,
+	struct c25_error *err)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	bool bound = false;
+	mode_t mask;
+	int fd = -1, r;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return c25_fail(err, -ENAMETOOLONG, "%s: too long for a "
+			"socket: use a shorter \"runDir\"", path);
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	r = remove_stale(path, err);
+	if (r != 0)
+		return r;
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		goto fail;
+	/* Nobody may connect before the mode is right. */
+	mask = umask(0177);
+	r = bind(fd, (const struct sockaddr *)&sun, sizeof(sun));
+	(void)umask(mask);
+	if (r != 0)
+		goto fail;
+	bound = true;
+	if ((gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) != 0) ||
+			chmod(path, C25_SOCKET_MODE) != 0 ||
+			listen(fd, SOMAXCONN) != 0)
+		goto fail;
+	return fd;
+fail:
+	r = -errno;
+	c25_fail(err, 0, "%s: can't be made a socket: %s: give conn25d's "
+		"user access, or change \"runDir\"", path, strerror(-r));
+	if (fd >= 0)
+		(void)close(fd);
+	if (bound)
+		(void)unlink(path);
+	return r;
+}

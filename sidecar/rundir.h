@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rundir.h - the directory that conn25d and Unbound share: making it, making
+ * sure that one conn25d at a time uses it, and Unix sockets in it.
+ *
+ * Example:
+ *	gid_t gid;
+ *	int lock_fd;
+ *
+ *	if (c25_rundir_group(cfg->group, &gid, &err) != 0 ||
+ *	    c25_rundir_make(cfg->run_dir, gid, &err) != 0 ||
+ *	    c25_rundir_lock(cfg->run_dir, &lock_fd, &err) != 0)
+ *		c25_log(C25_LOG_ERROR, "%s", err.text);
+ *
+ * Rules: the main thread, as the umask is changed for a moment. Whoever has
+ * the lock may replace what an earlier conn25d left behind, and nobody else.
+ */
+#ifndef CONN25_RUNDIR_H
+#define CONN25_RUNDIR_H
+
+#include <sys/types.h>
+
+#include "conn25/error.h"
+
+#define C25_RUNDIR_MODE 0750
+#define C25_SOCKET_MODE 0660
+
+/*
+ * The group that our files get: the named one when started as root, else
+ * (gid_t)-1, which keeps the process's own.
+ * Returns: 0; -ENOENT (no such group); -errno of the group database.
+ */
+int c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * Make the directory if there is none; one that is there stays as it is.
+ * Its parent must exist. Returns: 0; -errno: not there and can't be made, no
+ * directory, or not writable.
+ */
+int c25_rundir_make(const char *run_dir, gid_t gid, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * Take runDir/conn25d.lock (flock, freed by the kernel at exit) and write our
+ * process id into it.
+ * Owns: the caller closes *fd at its end.
+ * Returns: 0; -EBUSY (another conn25d: err names it); -errno.
+ */
+int c25_rundir_lock(const char *run_dir, int *fd, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * A listening, non-blocking, close-on-exec Unix socket of `type` (SOCK_STREAM
+ * or SOCK_SEQPACKET), mode 0660; replaces a socket that was left behind, but
+ * nothing that is no socket.
+ * Owns: the caller closes the fd and unlinks the path.
+ * Returns: the fd; -errno with err set.
+ */
+int c25_rundir_listen(const char *path, int type, gid_t gid,
+	struct c25_error *err) __attribute__((warn_unused_result));
+
+#endif

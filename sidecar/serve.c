@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The connector role: who may ask, and the decision about each entry. What
+ * the configuration says is put into sorted arrays once, so that an entry
+ * costs a few binary searches.
+ */
+
+#include "serve.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <sodium/randombytes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "conn25/log.h"
+#include "conn25/table.h"
+
+#define OWN_REFRESH_MS 30000u
+#define EXPIRE_AT_ONCE 65536u
+#define EPOCH_BYTES 16
+
+/* Whose address this is. */
+struct source {
+	struct c25_addr addr;
+	uint32_t peer;
+};
+
+/* An app's index by its name. */
+struct named {
+	const char *name;
+	uint32_t app;
+};
+
+struct peer {
+	uint32_t store;			/* index in the mapping store */
+	bool has[2];			/* an address of v4, v6 */
+};
+
+struct c25_serve {
+	const struct c25_config *cfg;	/* NULL: no connector role */
+	struct c25_mappings *mappings;
+	struct source *sources;		/* sorted by address */
+	size_t source_count;
+	struct named *apps;		/* sorted by name */
+	uint32_t *app_store;		/* by config index: index in the store */
+	struct peer *peers;		/* by config index */
+	bool *told;			/* by peer: its key was logged about */
+	struct c25_addr *own;		/* sorted */
+	size_t own_count;
+	bool own_fixed;			/* c25_serve_own_set() */
+	uint64_t own_due_ms;
+	struct c25_wire_request request;
+	uint8_t *codes;
+	size_t code_size;
+	uint32_t *seen;			/* hash set of entry index + 1 */
+	size_t seen_size;		/* allocated */
+	size_t seen_mask;		/* of the part in use */
+	uint8_t key[16];
+	char epoch[2 * EPOCH_BYTES + 1];
+	struct c25_serve_stats stats;
+};
+
+int
+c25_serve_new(struct c25_serve **out, struct c25_error *err)
+{
+	struct c25_serve *s = calloc(1, sizeof(*s));
+	uint8_t id[EPOCH_BYTES];
+
+	*out = NULL;
+	if (s == NULL || c25_mappings_new(0, 0, &s->mappings) != 0) {
+		free(s);
+		return c25_fail(err, -ENOMEM, "out of memory");
+	}
+	randombytes_buf(s->key, sizeof(s->key));
+	randombytes_buf(id, sizeof(id));
+	for (size_t i = 0; i < sizeof(id); i++)
+		(void)snprintf(s->epoch + 2 * i, 3, "%02x", id[i]);
+	*out = s;
+	return 0;
+}
+
+/* Forget what was made of a configuration. */
+static void
+clear(struct c25_serve *s)
+{
+	free(s->sources);
+	free(s->apps);
+	free(s->app_store);
+	free(s->peers);
+	free(s->told);
+	s->sources = NULL;
+	s->apps = NULL;
+	s->app_store = NULL;
+	s->peers = NULL;
+	s->told = NULL;
+	s->source_count = 0;
+	s->cfg = NULL;
+}
+
+void
+c25_serve_free(struct c25_serve *s)
+{
+	if (s == NULL)
+		return;
+	clear(s);
+	c25_mappings_free(s->mappings);
+	c25_wire_request_free(&s->request);
+	free(s->own);
+	free(s->codes);
+	free(s->seen);
+	free(s);
+}
+
+static int
+by_source(const void *a, const void *b)
+{
+	const struct source *x = a, *y = b;
+
+	return c25_addr_cmp(&x->addr, &y->addr);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static int
+by_addr(const void *a, const void *b)
+{
+	return c25_addr_cmp(a, b);
+}
+
+static int
+by_index(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static int
+index_peers(struct c25_serve *n, const struct c25_config *cfg)
+{
+	size_t addresses = 0;
+
+	for (size_t i = 0; i < cfg->peer_count; i++)
+		addresses += cfg->peers[i].address_count;
+	n->sources = calloc(addresses + 1, sizeof(*n->sources));
+	n->peers = calloc(cfg->peer_count + 1, sizeof(*n->peers));
+	n->told = calloc(cfg->peer_count + 1, sizeof(*n->told));
+	if (n->sources == NULL || n->peers == NULL || n->told == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < cfg->peer_count; i++) {
+		const struct c25_config_peer *p = &cfg->peers[i];
+		int store = c25_mappings_peer(n->mappings, p->name);
+
+		if (store < 0)
+			return -ENOMEM;
+		n->peers[i].store = (uint32_t)store;
+		for (size_t k = 0; k < p->address_count; k++) {
+			n->sources[n->source_count++] = (struct source){
+			    p->addresses[k], i };
+			n->peers[i].has[p->addresses[k].family == C25_V6] =
+			    true;
+		}
+	}
+	qsort(n->sources, n->source_count, sizeof(*n->sources), by_source);
+	return 0;
+}
+
+static int
+index_apps(struct c25_serve *n, const struct c25_config *cfg)
+{
+	n->apps = calloc(cfg->app_count + 1, sizeof(*n->apps));
+	n->app_store = calloc(cfg->app_count + 1, sizeof(*n->app_store));
+	if (n->apps == NULL || n->app_store == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < cfg->app_count; i++) {
+		int store = c25_mappings_app(n->mappings, cfg->apps[i].name);
+
+		if (store < 0)
+			return -ENOMEM;
+		n->apps[i] = (struct named){ cfg->apps[i].name, i };
+		n->app_store[i] = (uint32_t)store;
+	}
+	qsort(n->apps, cfg->app_count, sizeof(*n->apps), by_name);
+	return 0;
+}
+
+static uint32_t
+find_app(const struct c25_serve *s, const char *name)
+{
+	struct named key = { name, 0 };
+	const struct named *n = bsearch(&key, s->apps, s->cfg->app_count,
+	    sizeof(*s->apps), by_name);
+
+	return n == NULL ? C25_APP_NONE : n->app;
+}
+
+/* May the peer use the app of this name, be it known or not? */
+static bool
+may_use(const struct c25_config_peer *p, uint32_t app, const char *name)
+{
+	if (app != C25_APP_NONE)
+		return p->app_count > 0 && bsearch(&app, p->apps,
+		    p->app_count, sizeof(*p->apps), by_index) != NULL;
+	for (size_t i = 0; i < p->unknown_apps.count; i++)
+		if (strcmp(p->unknown_apps.items[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_mapped(const struct c25_addr *a)
+{
+	return c25_addr_unmap(a).family != a->family;
+}
+
+static bool
+is_own(const struct c25_serve *s, const struct c25_addr *a)
+{
+	return s->own_count > 0 && bsearch(a, s->own, s->own_count,
+	    sizeof(*s->own), by_addr) != NULL;
+}
+
+static bool
+may_lead_to(const struct c25_serve *s, uint32_t app,
+    const struct c25_addr *destination)
+{
+	return !is_mapped(destination) && !is_own(s, destination) &&
+	    c25_config_app_allows(s->cfg, app, destination);
+}
+
+/* Drop the mappings that the present configuration doesn't allow. */
+static void
+drop_disallowed(struct c25_serve *s)
+{
+	struct c25_mapping it;
+	size_t cursor = 0;
+
+	while (c25_mappings_next(s->mappings, &cursor, &it)) {
+		uint32_t app, peer = 0;
+		bool keep = false;
+
+		if (s->cfg != NULL) {
+			while (peer < s->cfg->peer_count &&
+			    s->peers[peer].store != it.peer_index)
+				peer++;
+			app = find_app(s, it.app);
+			keep = peer < s->cfg->peer_count &&
+			    app != C25_APP_NONE &&
+			    may_use(&s->cfg->peers[peer], app, it.app) &&
+			    may_lead_to(s, app, &it.destination);
+		}
+		if (!keep)
+			(void)c25_mappings_drop(s->mappings, it.peer_index,
+			    &it.transit);
+	}
+}
+
+int
+c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
+    struct c25_error *err)
+{
+	struct c25_serve n = { .mappings = s->mappings };
+
+	if (cfg != NULL && c25_config_is_connector(cfg) &&
+	    (index_peers(&n, cfg) != 0 || index_apps(&n, cfg) != 0)) {
+		clear(&n);
+		return c25_fail(err, -ENOMEM, "out of memory");
+	}
+	clear(s);
+	s->cfg = cfg != NULL && c25_config_is_connector(cfg) ? cfg : NULL;
+	s->sources = n.sources;
+	s->source_count = n.source_count;
+	s->apps = n.apps;
+	s->app_store = n.app_store;
+	s->peers = n.peers;
+	s->told = n.told;
+	c25_serve_own_refresh(s);
+	drop_disallowed(s);
+	return 0;
+}
+
+void
+c25_serve_tick(struct c25_serve *s, uint64_t now_ms)
+{
+	(void)c25_mappings_expire(s->mappings, now_ms, EXPIRE_AT_ONCE);
+	if (now_ms >= s->own_due_ms) {
+		s->own_due_ms = now_ms + OWN_REFRESH_MS;
+		c25_serve_own_refresh(s);
+	}
+}
+
+void
+c25_serve_own_refresh(struct c25_serve *s)
+{
+	struct ifaddrs *list, *i;
+	struct c25_addr *own;
+	size_t n = 0;
+
+	if (s->own_fixed || getifaddrs(&list) != 0)
+		return;
+	for (i = list; i != NULL; i = i->ifa_next)
+		n++;
+	if ((own = calloc(n + 1, sizeof(*own))) == NULL) {
+		freeifaddrs(list);
+		return;
+	}
+	n = 0;
+	for (i = list; i != NULL; i = i->ifa_next) {
+		const void *sa = i->ifa_addr;
+
+		if (sa == NULL)
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET)
+			own[n++] = c25_addr_v4((const uint8_t *)
+			    &((const struct sockaddr_in *)sa)->sin_addr);
+		else if (i->ifa_addr->sa_family == AF_INET6)
+			own[n++] = c25_addr_v6((const uint8_t *)
+			    &((const struct sockaddr_in6 *)sa)->sin6_addr);
+	}
+	freeifaddrs(list);
+	qsort(own, n, sizeof(*own), by_addr);
+	free(s->own);
+	s->own = own;
+	s->own_count = n;
+}
+
+void
+c25_serve_own_set(struct c25_serve *s, const struct c25_addr *addrs,
+    size_t count)
+{
+	struct c25_addr *own = calloc(count + 1, sizeof(*own));
+
+	if (own == NULL)
+		return;
+	memcpy(own, addrs, count * sizeof(*own));
+	qsort(own, count, sizeof(*own), by_addr);
+	free(s->own);
+	s->own = own;
+	s->own_count = count;
+	s->own_fixed = true;
+}
+
+int
+c25_serve_admit(struct c25_serve *s, const struct c25_addr *source,
+    uint32_t *peer, const char **why)
+{
+	struct source key = { .addr = c25_addr_unmap(source) };
+	const struct source *found;
+
+	if (s->cfg == NULL) {
+		*why = "no connector role is configured here";
+		return 503;
+	}
+	found = bsearch(&key, s->sources, s->source_count,
+	    sizeof(*s->sources), by_source);
+	if (found == NULL) {
+		*why = "you are not a known peer";
+		return 403;
+	}
+	*peer = found->peer;
+	if (s->cfg->peers[*peer].public_key.set) {
+		if (!s->told[*peer])
+			c25_log(C25_LOG_ERROR, "peer %s: refused: it has a "
+			    "publicKey, and this version can't check "
+			    "signatures: remove the key to let it in by its "
+			    "address alone", s->cfg->peers[*peer].name);
+		s->told[*peer] = true;
+		*why = "your request would have to be signed";
+		return 403;
+	}
+	return 200;
+}
+
+/* Was this entry's transit address accepted earlier in the request? *at is
+ * its place in the set. */
+static bool
+seen_find(struct c25_serve *s, const struct c25_wire_entry *entries,
+    size_t i, size_t *at)
+{
+	const struct c25_addr *t = &entries[i].transit;
+	size_t mask = s->seen_mask;
+	size_t k = (size_t)c25_hash(s->key, t, sizeof(*t)) & mask;
+
+	for (; s->seen[k] != 0; k = (k + 1) & mask)
+		if (c25_addr_eq(&entries[s->seen[k] - 1].transit, t))
+			break;
+	*at = k;
+	return s->seen[k] != 0;
+}
+
+static bool
+seen_start(struct c25_serve *s, size_t count)
+{
+	size_t size = 16;
+	uint32_t *more;
+
+	while (size < count * 2)
+		size *= 2;
+	if (size > s->seen_size) {
+		if ((more = realloc(s->seen, size * sizeof(*more))) == NULL)
+			return false;
+		s->seen = more;
+		s->seen_size = size;
+	}
+	memset(s->seen, 0, size * sizeof(*s->seen));
+	s->seen_mask = size - 1;
+	return true;
+}
+
+/* The checks of one entry but for the first, in the order of DESIGN 8. */
+static uint8_t
+decide(struct c25_serve *s, uint32_t peer, const struct c25_wire_entry *e,
+    uint64_t now_ms)
+{
+	uint32_t app = find_app(s, e->app);
+	int r;
+
+	if (!may_use(&s->cfg->peers[peer], app, e->app))
+		return C25_WIRE_FORBIDDEN;
+	if (app == C25_APP_NONE)
+		return C25_WIRE_UNKNOWN_APP;
+	if (c25_addr_len(&e->transit) == 0 ||
+	    c25_addr_len(&e->destination) == 0)
+		return C25_WIRE_OTHER;
+	if (e->transit.family != e->destination.family)
+		return C25_WIRE_FAMILIES;
+	if (!s->peers[peer].has[e->transit.family == C25_V6])
+		return C25_WIRE_NO_FAMILY;
+	if (is_mapped(&e->transit) ||
+	    !may_lead_to(s, app, &e->destination))
+		return C25_WIRE_OTHER;
+	r = c25_mappings_put(s->mappings, s->peers[peer].store, &e->transit,
+	    &e->destination, s->app_store[app], now_ms);
+	return r < 0 ? C25_WIRE_OTHER : C25_WIRE_OK;
+}
+
+void
+c25_serve_entries(struct c25_serve *s, uint32_t peer,
+    const struct c25_wire_entry *entries, size_t count, uint64_t now_ms,
+    uint8_t *codes)
+{
+	bool ready = seen_start(s, count);
+
+	for (size_t i = 0; i < count; i++) {
+		size_t at;
+
+		if (!ready)
+			codes[i] = C25_WIRE_OTHER;
+		else if (seen_find(s, entries, i, &at))
+			codes[i] = C25_WIRE_DUPLICATE;
+		else if ((codes[i] = decide(s, peer, &entries[i],
+		    now_ms)) == C25_WIRE_OK)
+			s->seen[at] = (uint32_t)i + 1;
+		s->stats.codes[codes[i]]++;
+		if (codes[i] == C25_WIRE_OK)
+			s->stats.mappings_ok++;
+		else
+			s->stats.mappings_refused++;
+	}
+}
+
+static int
+say(struct c25_buf *out, int status, const char *why)
+{
+	c25_buf_clear(out);
+	c25_buf_str(out, why);
+	c25_buf_lit(out, "\n");
+	return status;
+}
+
+/* The body of an admitted request. Returns: the status. */
+static int
+answer(struct c25_serve *s, uint32_t peer, const char *body, size_t len,
+    uint64_t now_ms, struct c25_buf *out)
+{
+	struct c25_error err = { "" };
+	int r = c25_wire_request_parse(&s->request, body, len, &err);
+	size_t count = s->request.count;
+
+	if (r == 0 && count > s->code_size) {
+		uint8_t *more = realloc(s->codes, count);
+
+		if (more == NULL) {
+			r = c25_fail(&err, -ENOMEM, "out of memory");
+		} else {
+			s->codes = more;
+			s->code_size = count;
+		}
+	}
+	if (r == 0) {
+		c25_serve_entries(s, peer, s->request.entries, count, now_ms,
+		    s->codes);
+		c25_wire_response_write(out, s->codes, count);
+	}
+	c25_wire_request_clear(&s->request);
+	if (r == 0)
+		return 200;
+	return say(out, r == -E2BIG ? 413 : r == -EINVAL ? 400 : 500,
+	    err.text);
+}
+
+int
+c25_serve_request(struct c25_serve *s, const struct c25_addr *source,
+    const char *body, size_t len, uint64_t now_ms, struct c25_buf *out)
+{
+	const char *why = "";
+	uint32_t peer = 0;
+	int status;
+
+	s->stats.requests++;
+	status = c25_serve_admit(s, source, &peer, &why);
+	if (status == 200)
+		status = answer(s, peer, body, len, now_ms, out);
+	else
+		(void)say(out, status, why);
+	if (status != 200)
+		s->stats.denied++;
+	return status;
+}
+
+struct c25_mappings *
+c25_serve_mappings(struct c25_serve *s)
+{
+	return s->mappings;
+}
+
+const char *
+c25_serve_epoch(const struct c25_serve *s)
+{
+	return s->epoch;
+}
+
+const struct c25_serve_stats *
+c25_serve_stats(const struct c25_serve *s)
+{
+	return &s->stats;
+}
+
+void
+c25_serve_stats_reset(struct c25_serve *s)
+{
+	memset(&s->stats, 0, sizeof(s->stats));
+}
+
+/* ---- the route ----------------------------------------------------------- */
+
+static void
+route_admit(void *ctx, const struct c25_http_request *q,
+    struct c25_http_reply *p)
+{
+	struct c25_serve *s = ctx;
+	const char *why = "";
+	uint32_t peer;
+	int status = c25_serve_admit(s, &q->source, &peer, &why);
+
+	if (status == 200)
+		return;
+	s->stats.requests++;
+	s->stats.denied++;
+	c25_http_fail(p, status, "%s", why);
+}
+
+static void
+route_handle(void *ctx, const struct c25_http_request *q,
+    struct c25_http_reply *p)
+{
+	struct c25_serve *s = ctx;
+
+	p->status = c25_serve_request(s, &q->source, q->body, q->body_len,
+	    c25_now_ms(), &p->body);
+	if (p->status == 200)
+		p->type = "application/json";
+	c25_http_reply_header(p, C25_WIRE_EPOCH, s->epoch);
+}
+
+const struct c25_http_route c25_serve_routes[C25_SERVE_ROUTES] = {
+	{ .path = C25_WIRE_PATH, .method = "POST",
+	    .body_max = C25_WIRE_BODY_MAX, .admit = route_admit,
+	    .handle = route_handle },
+};

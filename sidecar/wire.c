@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The JSON of the peer API; see wire.h. jsonc.h reads it strictly. */
+#include "wire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "jsonc.h"
+
+/* Returns: 0 and a tree in *doc; -EINVAL; -E2BIG; -ENOMEM. */
+static int
+parse(const char *body, size_t len, cJSON **doc, struct c25_error *err)
+{
+	struct c25_jsonc_error why;
+	size_t blank = 0;
+	int r;
+
+	if (len > C25_WIRE_BODY_MAX)
+		return c25_fail(err, -E2BIG, "body too large: at most %u "
+			"bytes", C25_WIRE_BODY_MAX);
+	while (blank < len && strchr(" \t\r\n", body[blank]) != NULL &&
+	    body[blank] != '\0')
+		blank++;
+	if (blank == len)
+		return c25_fail(err, -EINVAL, "body is empty: a JSON object "
+			"is expected");
+	r = c25_json_parse(body, len, doc, &why);
+	if (r == -EINVAL)
+		c25_fail(err, r, "body is not JSON: byte %zu: %s",
+			why.at + 1, why.text);
+	else if (r != 0)
+		c25_fail(err, r, "out of memory");
+	return r;
+}
+
+/*
+ * The last "transitIPs" of the top object. Returns: 0 and *list (NULL: none,
+ * or null) or -EINVAL.
+ */
+static int
+find_list(const cJSON *top, const cJSON **list, struct c25_error *err)
+{
+	const cJSON *item;
+
+	*list = NULL;
+	if (cJSON_IsNull(top))
+		return 0;
+	if (!cJSON_IsObject(top))
+		return c25_fail(err, -EINVAL, "body is not a JSON object");
+	cJSON_ArrayForEach(item, top) {
+		if (strcasecmp(item->string, "transitIPs") != 0)
+			continue;
+		if (cJSON_IsNull(item))
+			*list = NULL;
+		else if (cJSON_IsArray(item))
+			*list = item;
+		else
+			return c25_fail(err, -EINVAL, "transitIPs is not an "
+				"array");
+	}
+	return 0;
+}
+
+/* Room for the items of a list. Returns: 0, -ENOMEM. */
+static int
+grow(void **items, size_t *size, size_t item_bytes, size_t want)
+{
+	size_t next = *size != 0 ? *size : 16;
+	void *p;
+
+	if (want <= *size)
+		return 0;
+	while (next < want)
+		next *= 2;
+	p = realloc(*items, next * item_bytes);
+	if (p == NULL)
+		return -ENOMEM;
+	*items = p;
+	*size = next;
+	return 0;
+}
+
+/* ---- requests --------------------------------------------------------------- */
+
+static int
+read_addr(const cJSON *item, struct c25_addr *a)
+{
+	size_t len;
+
+	if (cJSON_IsNull(item))
+		return 0;
+	if (!cJSON_IsString(item))
+		return -EINVAL;
+	len = strlen(item->valuestring);
+	if (len == 0) {
+		*a = (struct c25_addr){ 0 };
+		return 0;
+	}
+	return c25_addr_parse(a, item->valuestring, len);
+}
+
+static int
+read_text(const cJSON *item, const char **text)
+{
+	if (cJSON_IsNull(item))
+		return 0;
+	if (!cJSON_IsString(item))
+		return -EINVAL;
+	*text = item->valuestring;
+	return 0;
+}
+
+static int
+read_entry(const cJSON *object, size_t index, struct c25_wire_entry *e,
+	struct c25_error *err)
+{
+	const cJSON *item;
+
+	*e = (struct c25_wire_entry){ .app = "", .domain = "" };
+	if (cJSON_IsNull(object))
+		return 0;
+	if (!cJSON_IsObject(object))
+		return c25_fail(err, -EINVAL, "transitIPs[%zu] is not an "
+			"object", index);
+	cJSON_ArrayForEach(item, object) {
+		const char *what = "a string";
+		int r = 0;
+
+		if (strcasecmp(item->string, "transitIP") == 0) {
+			r = read_addr(item, &e->transit);
+			what = "an IP address";
+		} else if (strcasecmp(item->string, "destinationIP") == 0) {
+			r = read_addr(item, &e->destination);
+			what = "an IP address";
+		} else if (strcasecmp(item->string, "app") == 0) {
+			r = read_text(item, &e->app);
+		} else if (strcasecmp(item->string, "domain") == 0) {
+			r = read_text(item, &e->domain);
+		}
+		if (r != 0)
+			return c25_fail(err, -EINVAL,
+				"transitIPs[%zu].%s is not %s", index,
+				item->string, what);
+	}
+	return 0;
+}
+
+int
+c25_wire_request_parse(struct c25_wire_request *q, const char *body,
+	size_t len, struct c25_error *err)
+{
+	const cJSON *list = NULL, *item;
+	cJSON *doc = NULL;
+	size_t n = 0;
+	int r;
+
+	c25_wire_request_clear(q);
+	r = parse(body, len, &doc, err);
+	if (r != 0)
+		return r;
+	q->doc = doc;
+	r = find_list(doc, &list, err);
+	if (r != 0)
+		goto out;
+	cJSON_ArrayForEach(item, list)
+		n++;
+	if (n > C25_WIRE_ENTRIES_MAX) {
+		r = c25_fail(err, -E2BIG, "too many entries: at most %d",
+			C25_WIRE_ENTRIES_MAX);
+		goto out;
+	}
+	r = grow((void **)&q->entries, &q->size, sizeof(*q->entries), n);
+	if (r != 0) {
+		c25_fail(err, r, "out of memory");
+		goto out;
+	}
+	cJSON_ArrayForEach(item, list) {
+		r = read_entry(item, q->count, &q->entries[q->count], err);
+		if (r != 0)
+			goto out;
+		q->count++;
+	}
+out:
+	if (r != 0)
+		c25_wire_request_clear(q);
+	return r;
+}
+
+void
+c25_wire_request_clear(struct c25_wire_request *q)
+{
+	cJSON_Delete(q->doc);
+	q->doc = NULL;
+	q->count = 0;
+}
+
+void
+c25_wire_request_free(struct c25_wire_request *q)
+{
+	c25_wire_request_clear(q);
+	free(q->entries);
+	*q = (struct c25_wire_request){ 0 };
+}
+
+/* `"key":"text"`, or nothing for an empty text; *sep goes before it. */
+static void
+write_member(struct c25_buf *out, const char **sep, const char *key,
+	const char *text)
+{
+	const char *from = text;
+
+	if (*text == '\0')
+		return;
+	c25_buf_str(out, *sep);
+	*sep = ",";
+	c25_buf_str(out, key);
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c >= ' ' && c != '"' && c != '\\')
+			continue;
+		c25_buf_add(out, from, (size_t)(text - from));
+		from = text + 1;
+		c25_buf_format(out, "\\u%04x", c);
+	}
+	c25_buf_add(out, from, (size_t)(text - from));
+	c25_buf_lit(out, "\"");
+}
+
+static void
+write_entry(struct c25_buf *out, const struct c25_wire_entry *e)
+{
+	char text[C25_ADDR_TEXT_MAX];
+	const char *sep = "";
+
+	c25_buf_lit(out, "{");
+	if (e->transit.family != C25_UNSET)
+		write_member(out, &sep, "\"transitIP\":\"",
+			c25_addr_format(&e->transit, text));
+	if (e->destination.family != C25_UNSET)
+		write_member(out, &sep, "\"destinationIP\":\"",
+			c25_addr_format(&e->destination, text));
+	write_member(out, &sep, "\"app\":\"", e->app);
+	write_member(out, &sep, "\"domain\":\"", e->domain);
+	c25_buf_lit(out, "}");
+}
+
+void
+c25_wire_request_write(struct c25_buf *out,
+	const struct c25_wire_entry *entries, size_t count)
+{
+	c25_buf_clear(out);
+	if (count == 0) {
+		c25_buf_lit(out, "{}");
+		return;
+	}
+	c25_buf_lit(out, "{\"transitIPs\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i != 0)
+			c25_buf_lit(out, ",");
+		write_entry(out, &entries[i]);
+	}
+	c25_buf_lit(out, "]}");
+}
+
+/* ---- responses --------------------------------------------------------------- */
+
+static void
+copy_message(char out[static C25_WIRE_MESSAGE_MAX], const char *text)
+{
+	size_t n = 0;
+
+	for (; text[n] != '\0' && n < C25_WIRE_MESSAGE_MAX - 1; n++)
+		out[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+	out[n] = '\0';
+}
+
+static int
+read_result(const cJSON *object, size_t index, struct c25_wire_result *out,
+	struct c25_error *err)
+{
+	const cJSON *item;
+
+	out->code = C25_WIRE_OK;
+	out->message[0] = '\0';
+	if (cJSON_IsNull(object))
+		return 0;
+	if (!cJSON_IsObject(object))
+		return c25_fail(err, -EINVAL, "transitIPs[%zu] is not an "
+			"object", index);
+	cJSON_ArrayForEach(item, object) {
+		if (cJSON_IsNull(item))
+			continue;
+		if (strcasecmp(item->string, "code") == 0) {
+			double code = item->valuedouble;
+
+			if (!cJSON_IsNumber(item) || !(code >= 0) ||
+			    code >= C25_WIRE_CODES || code != (int)code)
+				return c25_fail(err, -EINVAL,
+					"transitIPs[%zu].code is not a known "
+					"code", index);
+			out->code = (uint8_t)code;
+		} else if (strcasecmp(item->string, "message") == 0) {
+			if (!cJSON_IsString(item))
+				return c25_fail(err, -EINVAL,
+					"transitIPs[%zu].message is not a "
+					"string", index);
+			copy_message(out->message, item->valuestring);
+		}
+	}
+	return 0;
+}
+
+int
+c25_wire_response_parse(struct c25_wire_response *p, const char *body,
+	size_t len, size_t expected, struct c25_error *err)
+{
+	const cJSON *list = NULL, *item;
+	cJSON *doc = NULL;
+	size_t n = 0;
+	int r;
+
+	p->count = 0;
+	r = parse(body, len, &doc, err);
+	if (r != 0)
+		return r;
+	r = find_list(doc, &list, err);
+	if (r != 0)
+		goto out;
+	cJSON_ArrayForEach(item, list)
+		n++;
+	if (n != expected) {
+		r = c25_fail(err, -EINVAL, "%zu results for %zu mappings", n,
+			expected);
+		goto out;
+	}
+	r = grow((void **)&p->results, &p->size, sizeof(*p->results), n);
+	if (r != 0) {
+		c25_fail(err, r, "out of memory");
+		goto out;
+	}
+	cJSON_ArrayForEach(item, list) {
+		r = read_result(item, p->count, &p->results[p->count], err);
+		if (r != 0)
+			goto out;
+		p->count++;
+	}
+out:
+	if (r != 0)
+		p->count = 0;
+	cJSON_Delete(doc);
+	return r;
+}
+
+void
+c25_wire_response_free(struct c25_wire_response *p)
+{
+	free(p->results);
+	*p = (struct c25_wire_response){ 0 };
+}
+
+static const char *const messages[C25_WIRE_CODES] = {
+	[C25_WIRE_OK] = "",
+	[C25_WIRE_OTHER] = "mapping refused",
+	[C25_WIRE_DUPLICATE] = "transit IP occurs twice in this request",
+	[C25_WIRE_NO_FAMILY] = "peer has no address of that family",
+	[C25_WIRE_FAMILIES] = "transit and destination IP differ in family",
+	[C25_WIRE_UNKNOWN_APP] = "unknown app",
+	[C25_WIRE_FORBIDDEN] = "peer may not use this app",
+};
+
+const char *
+c25_wire_message(enum c25_wire_code code)
+{
+	return (unsigned)code < C25_WIRE_CODES ? messages[code] : "";
+}
+
+void
+c25_wire_response_write(struct c25_buf *out, const uint8_t *codes,
+	size_t count)
+{
+	c25_buf_clear(out);
+	if (count == 0) {
+		c25_buf_lit(out, "{}");
+		return;
+	}
+	c25_buf_lit(out, "{\"transitIPs\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i != 0)
+			c25_buf_lit(out, ",");
+		if (codes[i] == C25_WIRE_OK)
+			c25_buf_lit(out, "{}");
+		else
+			c25_buf_format(out, "{\"code\":%u,\"message\":\"%s\"}",
+				codes[i], c25_wire_message(codes[i]));
+	}
+	c25_buf_lit(out, "]}");
+}
