@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * answer.c - the answer a client gets for a name of ours, made from the real
+ * message (DESIGN 4.3, 4.4). Reserves; sends nothing and stores nothing.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "module/module.h"
+
+#include "module/svcb.h"
+
+enum { ANSWER_TTL_MAX = 0x7fffffff };
+
+/* Where a message's CNAME chain from the queried name leads. */
+struct chain {
+	struct ub_packed_rrset_key *found;	/* RRset of the type, or NULL */
+	time_t ttl;			/* smallest one so far */
+	bool moved;			/* there was a CNAME */
+};
+
+static struct packed_rrset_data *rrset_data(
+	const struct ub_packed_rrset_key *k)
+{
+	return k->entry.data;
+}
+
+static time_t ttl_min(time_t a, time_t b)
+{
+	return a < b ? a : b;
+}
+
+static time_t rrset_ttl(const struct ub_packed_rrset_key *k)
+{
+	const struct packed_rrset_data *d = rrset_data(k);
+	time_t ttl = d->ttl;
+
+	for (size_t i = 0; i < d->count; i++)
+		ttl = ttl_min(ttl, d->rr_ttl[i]);
+	return ttl;
+}
+
+static struct ub_packed_rrset_key *chain_find(const struct reply_info *rep,
+	uint8_t *owner, uint16_t type)
+{
+	for (size_t i = 0; i < rep->an_numrrsets; i++) {
+		struct ub_packed_rrset_key *k = rep->rrsets[i];
+
+		if (ntohs(k->rk.type) == type &&
+		    ntohs(k->rk.rrset_class) == LDNS_RR_CLASS_IN &&
+		    query_dname_compare(k->rk.dname, owner) == 0)
+			return k;
+	}
+	return NULL;
+}
+
+/* The TTL of a step. A CNAME made from a DNAME lives as long as that; the
+ * one Unbound makes has TTL 0. Ref: RFC 6672 3.1. */
+static time_t chain_step_ttl(const struct reply_info *rep,
+	const struct ub_packed_rrset_key *cname)
+{
+	for (size_t i = 0; i < rep->an_numrrsets; i++) {
+		struct ub_packed_rrset_key *k = rep->rrsets[i];
+
+		if (ntohs(k->rk.type) == LDNS_RR_TYPE_DNAME &&
+		    dname_strict_subdomain_c(cname->rk.dname, k->rk.dname))
+			return rrset_ttl(k);
+	}
+	return rrset_ttl(cname);
+}
+
+static struct chain chain_walk(const struct module_qstate *qstate,
+	const struct reply_info *rep, uint16_t qtype)
+{
+	struct chain c = { .ttl = ANSWER_TTL_MAX };
+	uint8_t *owner = qstate->qinfo.qname;
+
+	/* No chain is longer than the section has RRsets. */
+	for (size_t hops = 0; hops <= rep->an_numrrsets; hops++) {
+		struct ub_packed_rrset_key *cname;
+		size_t len = 0;
+
+		c.found = chain_find(rep, owner, qtype);
+		if (c.found != NULL) {
+			c.ttl = ttl_min(c.ttl, rrset_ttl(c.found));
+			break;
+		}
+		cname = chain_find(rep, owner, LDNS_RR_TYPE_CNAME);
+		if (cname == NULL)
+			break;
+		c.ttl = ttl_min(c.ttl, chain_step_ttl(rep, cname));
+		c.moved = true;
+		get_cname_target(cname, &owner, &len);
+		if (owner == NULL || len == 0)
+			break;
+	}
+	return c;
+}
+
+/* One record's data without the length before it. Returns: false: broken. */
+static bool rdata_at(const struct packed_rrset_data *d, size_t i,
+	struct c25_rdata *out)
+{
+	if (d->rr_len[i] < 2)
+		return false;
+	out->bytes = d->rr_data[i] + 2;
+	out->len = d->rr_len[i] - 2;
+	return true;
+}
+
+/*
+ * There is nothing of the type at the chain's end. Without a chain the
+ * message stays what it is. With one, the chain goes, and the SOA stays if
+ * it speaks for the queried name.
+ */
+static struct dns_msg *answer_negative(struct module_qstate *qstate,
+	struct dns_msg *real, const struct chain *c)
+{
+	struct reply_info *rep = real->rep;
+	struct dns_msg *out;
+	size_t i, end = rep->an_numrrsets + rep->ns_numrrsets;
+
+	if (!c->moved)
+		return c25_reply_trim(qstate, real, NULL);
+	out = c25_reply_new(qstate, FLAGS_GET_RCODE(rep->flags), 1,
+		ttl_min(c->ttl, rep->ttl));
+	for (i = rep->an_numrrsets; out != NULL && i < end; i++) {
+		struct ub_packed_rrset_key *k = rep->rrsets[i];
+
+		if (ntohs(k->rk.type) == LDNS_RR_TYPE_SOA &&
+		    dname_subdomain_c(qstate->qinfo.qname, k->rk.dname)) {
+			if (!c25_reply_authority(qstate, out, k))
+				return NULL;
+			break;
+		}
+	}
+	if (out != NULL)
+		c25_reply_forged(qstate);
+	return out;
+}
+
+static enum c25_failure failure_of(int r, int full)
+{
+	switch (r) {
+	case -ENOSPC:
+		return full >= 0 && full <= C25_POOL_KINDS ?
+			(enum c25_failure)full : C25_FAIL_OTHER;
+	case -EUCLEAN:
+		return C25_FAIL_TABLE_DAMAGED;
+	case -ESTALE:
+		return C25_FAIL_POLICY;
+	case -ENOMEM:
+		return C25_FAIL_MEMORY;
+	default:
+		return C25_FAIL_OTHER;
+	}
+}
+
+/* The addresses of an answer as they are collected. */
+struct collect {
+	struct c25_rdata *rdata;
+	uint8_t (*bytes)[16];
+	size_t count;
+	bool changed;			/* a magic address, or one left out */
+	bool created;			/* the doorbell is to be rung */
+	int error;			/* the first failure to reserve */
+	int full;
+};
+
+static void collect_add(struct collect *c, const struct c25_addr *a)
+{
+	memcpy(c->bytes[c->count], a->bytes, c25_addr_len(a));
+	c->rdata[c->count].bytes = c->bytes[c->count];
+	c->rdata[c->count].len = c25_addr_len(a);
+	c->count++;
+}
+
+/* One destination becomes what the client gets for it, if anything. */
+static void collect_destination(struct collect *c, struct c25_worker *w,
+	const struct c25_verdict *v, const struct c25_addr *destination,
+	time_t ttl)
+{
+	struct c25_want want = {
+		.name = &v->name,
+		.destination = *destination,
+		.app = v->match.app,
+		.ttl_s = (uint32_t)ttl,
+	};
+	struct c25_assignment a;
+	int r, full = -1;
+
+	if (c25_policy_excluded(w->policy, destination)) {
+		collect_add(c, destination);
+		return;
+	}
+	c->changed = true;
+	if (!c25_policy_has_pool(w->policy, destination->family))
+		return;
+	r = c25_state_table(w) == NULL ? -ENOENT :
+		c25_table_reserve(c25_state_table(w), w->policy, &want, &a,
+			&full);
+	if (r == 0) {
+		collect_add(c, &a.magic);
+		c->created = c->created || a.created;
+		c25_state_count(w, a.created ? C25_STAT_RESERVED :
+			C25_STAT_RENEWED, 1);
+	} else if (r != -EAFNOSUPPORT && c->error == 0) {
+		c->error = r;
+		c->full = full;
+	}
+}
+
+static bool collect_init(struct collect *c, struct regional *region,
+	size_t count)
+{
+	memset(c, 0, sizeof(*c));
+	if (count > RR_COUNT_MAX)
+		return false;
+	c->rdata = regional_alloc(region, count * sizeof(*c->rdata));
+	c->bytes = regional_alloc(region, count * sizeof(*c->bytes));
+	return c->rdata != NULL && c->bytes != NULL;
+}
+
+static void collect_all(struct collect *c, struct c25_worker *w,
+	const struct c25_verdict *v, const struct packed_rrset_data *d,
+	time_t ttl)
+{
+	size_t len = v->qtype == LDNS_RR_TYPE_A ? 4 : 16;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct c25_rdata r;
+		struct c25_addr a;
+
+		if (!rdata_at(d, i, &r) || r.len != len) {
+			c->changed = true;	/* malformed: left out */
+			continue;
+		}
+		a = len == 4 ? c25_addr_v4(r.bytes) : c25_addr_v6(r.bytes);
+		collect_destination(c, w, v, &a, ttl);
+	}
+	if (c->created)
+		c25_bell_ring(w);
+}
+
+/* A, AAAA. An answer with some of the addresses is better than none. */
+static enum c25_answer answer_address(struct module_qstate *qstate,
+	struct c25_worker *w, const struct c25_verdict *v,
+	struct dns_msg *real, struct dns_msg **out, enum c25_failure *why)
+{
+	struct chain chain = chain_walk(qstate, real->rep, v->qtype);
+	unsigned clients = c25_query_clients(qstate);
+	struct collect c;
+	time_t ttl;
+
+	if (chain.found == NULL) {
+		*out = answer_negative(qstate, real, &chain);
+		goto out;
+	}
+	ttl = ttl_min(chain.ttl, c25_policy_max_ttl(w->policy));
+	if (!collect_init(&c, qstate->region, rrset_data(chain.found)->count))
+		goto nomem;
+	collect_all(&c, w, v, rrset_data(chain.found), ttl);
+	if (c.error == -ESTALE)
+		return C25_ANSWER_RETRY;
+	if (c.count == 0 && c.error != 0) {
+		*why = failure_of(c.error, c.full);
+		return C25_ANSWER_FAIL;
+	}
+	if (!c.changed && !chain.moved) {
+		/* excluded ones only: as it is */
+		c25_state_count(w, C25_STAT_PASSED, clients);
+		*out = c25_reply_trim(qstate, real, chain.found);
+		goto out;
+	}
+	*out = c25_reply_new(qstate, LDNS_RCODE_NOERROR, 1, ttl);
+	if (*out == NULL || (c.count > 0 && !c25_reply_add(qstate, *out,
+	    v->qtype, ttl, c.rdata, c.count)))
+		goto nomem;
+	c25_reply_forged(qstate);
+	c25_state_count(w, c.count > 0 ? C25_STAT_REWRITTEN :
+		C25_STAT_EMPTIED, clients);
+out:
+	if (*out != NULL)
+		return C25_ANSWER_OK;
+nomem:
+	*why = C25_FAIL_MEMORY;
+	return C25_ANSWER_FAIL;
+}
+
+/* HTTPS, SVCB: what is left of each record. Returns: records left, -ENOMEM;
+ * *changed when anything is not as it was. */
+static ssize_t service_mend(struct module_qstate *qstate,
+	const struct packed_rrset_data *d, struct c25_rdata *rdata,
+	bool *changed)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct c25_rdata *r = &rdata[count];
+		uint8_t *mended;
+
+		if (!rdata_at(d, i, r)) {
+			*changed = true;
+			continue;
+		}
+		mended = regional_alloc(qstate->region, r->len + 1);
+		if (mended == NULL)
+			return -ENOMEM;
+		switch (c25_svcb_mend(r->bytes, r->len, qstate->qinfo.qname,
+		    qstate->qinfo.qname_len, mended, &r->len)) {
+		case C25_SVCB_SAME:
+			count++;
+			break;
+		case C25_SVCB_CHANGED:
+			r->bytes = mended;
+			count++;
+			*changed = true;
+			break;
+		case C25_SVCB_DROP:
+			*changed = true;
+			break;
+		}
+	}
+	return (ssize_t)count;
+}
+
+static struct dns_msg *answer_service(struct module_qstate *qstate,
+	const struct c25_verdict *v, struct dns_msg *real)
+{
+	struct chain chain = chain_walk(qstate, real->rep, v->qtype);
+	struct c25_rdata *rdata;
+	struct dns_msg *out;
+	bool changed = chain.moved;
+	ssize_t count;
+
+	if (chain.found == NULL)
+		return answer_negative(qstate, real, &chain);
+	rdata = regional_alloc_zero(qstate->region, sizeof(*rdata) *
+		(rrset_data(chain.found)->count + 1));
+	if (rdata == NULL)
+		return NULL;
+	count = service_mend(qstate, rrset_data(chain.found), rdata,
+		&changed);
+	if (count < 0)
+		return NULL;
+	if (!changed)
+		return c25_reply_trim(qstate, real, NULL);
+	out = c25_reply_new(qstate, LDNS_RCODE_NOERROR, 1, chain.ttl);
+	if (out == NULL || (count > 0 && !c25_reply_add(qstate, out,
+	    v->qtype, chain.ttl, rdata, (size_t)count)))
+		return NULL;
+	c25_reply_forged(qstate);
+	return out;
+}
+
+enum c25_answer c25_answer_real(struct module_qstate *qstate,
+	struct c25_worker *w, const struct c25_verdict *v,
+	struct dns_msg *real, struct dns_msg **out, enum c25_failure *why)
+{
+	*out = NULL;
+	if (v->kind == C25_DO_ADDRESS)
+		return answer_address(qstate, w, v, real, out, why);
+	if (v->kind == C25_DO_SERVICE)
+		*out = answer_service(qstate, v, real);
+	else
+		*out = c25_reply_trim(qstate, real, NULL);
+	if (*out == NULL) {
+		*why = C25_FAIL_MEMORY;
+		return C25_ANSWER_FAIL;
+	}
+	c25_state_count(w, C25_STAT_PASSED, c25_query_clients(qstate));
+	return C25_ANSWER_OK;
+}
+
+/* ---- without asking anybody ------------------------------------------------ */
+
+/* A name of an address in a magic pool: the domain while it is assigned.
+ * Other types than PTR don't exist there. */
+static enum c25_answer answer_reverse(struct module_qstate *qstate,
+	struct c25_worker *w, const struct c25_verdict *v,
+	struct dns_msg **out, enum c25_failure *why)
+{
+	struct c25_assignment a;
+	struct c25_rdata rdata = { .bytes = a.domain.wire };
+	uint64_t now_ms = c25_now_ms();
+	time_t ttl = 0;
+	int r = -EUCLEAN;
+
+	if (c25_state_table(w) != NULL)
+		r = c25_table_by_magic(c25_state_table(w), &v->reverse, &a);
+	if (r != 0 && r != -ENOENT) {
+		*why = failure_of(r, -1);
+		return C25_ANSWER_FAIL;
+	}
+	if (r == 0 && a.lease_end_ms <= now_ms)
+		r = -ENOENT;
+	if (r == 0)
+		ttl = ttl_min((time_t)((a.lease_end_ms - now_ms) / 1000),
+			c25_policy_max_ttl(w->policy));
+	c25_state_count(w, C25_STAT_PTR, c25_query_clients(qstate));
+	*out = c25_reply_new(qstate, r == 0 ? LDNS_RCODE_NOERROR :
+		LDNS_RCODE_NXDOMAIN, 1, ttl);
+	rdata.len = r == 0 ? a.domain.len : 0;
+	if (*out == NULL || (r == 0 && (v->qtype == LDNS_RR_TYPE_PTR ||
+	    v->qtype == LDNS_RR_TYPE_ANY) && !c25_reply_add(qstate, *out,
+	    LDNS_RR_TYPE_PTR, ttl, &rdata, 1))) {
+		*why = C25_FAIL_MEMORY;
+		return C25_ANSWER_FAIL;
+	}
+	return C25_ANSWER_OK;
+}
+
+/* Ref: RFC 8482 4.2. */
+static struct dns_msg *answer_any(struct module_qstate *qstate,
+	const struct c25_worker *w)
+{
+	static const uint8_t hinfo[] = "\7RFC8482";	/* and an empty one */
+	struct c25_rdata rdata = { .bytes = hinfo, .len = sizeof(hinfo) };
+	time_t ttl = c25_policy_max_ttl(w->policy);
+	struct dns_msg *out = c25_reply_new(qstate, LDNS_RCODE_NOERROR, 1,
+		ttl);
+
+	if (out == NULL || !c25_reply_add(qstate, out, LDNS_RR_TYPE_HINFO,
+	    ttl, &rdata, 1))
+		return NULL;
+	return out;
+}
+
+enum c25_answer c25_answer_own(struct module_qstate *qstate,
+	struct c25_worker *w, const struct c25_verdict *v,
+	struct dns_msg **out, enum c25_failure *why)
+{
+	*out = NULL;
+	if (v->kind == C25_DO_REVERSE)
+		return answer_reverse(qstate, w, v, out, why);
+	*out = v->kind == C25_DO_ANY ? answer_any(qstate, w) :
+		c25_reply_new(qstate, LDNS_RCODE_REFUSED, 0, 0);
+	if (*out == NULL) {
+		*why = C25_FAIL_MEMORY;
+		return C25_ANSWER_FAIL;
+	}
+	c25_state_count(w, C25_STAT_PASSED, c25_query_clients(qstate));
+	return C25_ANSWER_OK;
+}

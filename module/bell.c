@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bell.c - one doorbell connection for each worker thread, used by that
+ * thread only. See conn25/doorbell.h for the protocol.
+ *
+ * With libevent the worker's own loop watches the socket: conn25d rings after
+ * it has published a policy, and the worker switches to it at once, without
+ * a query. While the table or the connection is missing a timer looks once a
+ * second. With Unbound's mini-event there are no events: the socket is for
+ * sending only, and everything else happens on the next query.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "module/module.h"
+
+#include "conn25/doorbell.h"
+
+enum { BELL_RETRY_MS = 1000 };
+
+#if C25_HAVE_EVENTS
+static void bell_timer_start(struct c25_worker *w);
+
+static struct ub_event_base *bell_base(struct c25_worker *w)
+{
+	return w->env->worker_base == NULL ? NULL :
+		comm_base_internal(w->env->worker_base);
+}
+#endif
+
+/* The peer is gone, or never was there. */
+static void bell_hang_up(struct c25_worker *w)
+{
+	struct c25_bell *b = &w->bell;
+
+#if C25_HAVE_EVENTS
+	if (b->readable != NULL) {
+		(void)ub_event_del(b->readable);
+		ub_event_free(b->readable);
+		b->readable = NULL;
+	}
+#endif
+	if (b->fd != -1)
+		(void)close(b->fd);
+	b->fd = -1;
+	b->next_try_ms = c25_now_ms() + BELL_RETRY_MS;
+}
+
+#if C25_HAVE_EVENTS
+/* Is there something that time may bring? */
+static bool bell_missing(const struct c25_worker *w)
+{
+	return w->bell.fd == -1 || w->table == NULL;
+}
+
+static void bell_on_timer(int fd, short bits, void *arg)
+{
+	struct c25_worker *w = arg;
+
+	w->bell.timer_on = false;
+	w->polled = 0;			/* look around, whatever the time */
+	(void)c25_state_policy(w);
+	if (bell_missing(w))
+		bell_timer_start(w);
+}
+
+static void bell_timer_start(struct c25_worker *w)
+{
+	struct c25_bell *b = &w->bell;
+	struct timeval second = { .tv_sec = BELL_RETRY_MS / 1000 };
+	struct ub_event_base *base = bell_base(w);
+
+	if (b->timer_on || base == NULL)
+		return;
+	if (b->timer == NULL)
+		b->timer = ub_event_new(base, -1, UB_EV_TIMEOUT,
+			bell_on_timer, w);
+	if (b->timer != NULL && ub_timer_add(b->timer, base, bell_on_timer,
+	    w, &second) == 0)
+		b->timer_on = true;
+}
+
+static void bell_on_readable(int fd, short bits, void *arg)
+{
+	struct c25_worker *w = arg;
+	char message[16];
+	bool ready = false;
+	ssize_t n;
+
+	while ((n = recv(fd, message, sizeof(message), MSG_DONTWAIT)) > 0)
+		if (message[0] == C25_BELL_READY)
+			ready = true;
+	if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK &&
+	    errno != EINTR)) {
+		bell_hang_up(w);
+		bell_timer_start(w);
+	}
+	/* This is also where answers that wait for their connector are to
+	 * be looked at, once there are any (DESIGN 7, hold until ready). */
+	if (ready)
+		(void)c25_state_policy(w);
+}
+
+static void bell_watch(struct c25_worker *w)
+{
+	struct c25_bell *b = &w->bell;
+	struct ub_event_base *base = bell_base(w);
+
+	if (base == NULL)
+		return;
+	b->readable = ub_event_new(base, b->fd, UB_EV_READ | UB_EV_PERSIST,
+		bell_on_readable, w);
+	if (b->readable != NULL && ub_event_add(b->readable, NULL) != 0) {
+		ub_event_free(b->readable);
+		b->readable = NULL;
+	}
+}
+#endif
+
+static void bell_connect(struct c25_worker *w)
+{
+	struct c25_bell *b = &w->bell;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/%s",
+		w->module->run_dir, C25_DOORBELL_FILE);
+
+	b->next_try_ms = c25_now_ms() + BELL_RETRY_MS;
+	if (n < 0 || (size_t)n >= sizeof(sun.sun_path))
+		return;
+	b->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		0);
+	if (b->fd == -1)
+		return;
+	if (connect(b->fd, (struct sockaddr *)&sun, sizeof(sun)) != 0) {
+		bell_hang_up(w);
+		return;
+	}
+#if C25_HAVE_EVENTS
+	bell_watch(w);
+#endif
+}
+
+void c25_bell_keep(struct c25_worker *w)
+{
+	if (w->bell.fd == -1 && c25_now_ms() >= w->bell.next_try_ms)
+		bell_connect(w);
+#if C25_HAVE_EVENTS
+	if (bell_missing(w))
+		bell_timer_start(w);
+#endif
+}
+
+void c25_bell_ring(struct c25_worker *w)
+{
+	static const char work = C25_BELL_WORK;
+	struct c25_table *t = c25_state_table(w);
+
+	if (t == NULL)
+		return;
+	/* Unconnected, the wish to be woken is left for who is connected;
+	 * connecting wakes conn25d too. */
+	if (w->bell.fd == -1)
+		c25_bell_keep(w);
+	if (w->bell.fd == -1 || !c25_table_must_ring(t))
+		return;
+	if (send(w->bell.fd, &work, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 &&
+	    errno != EAGAIN && errno != EWOULDBLOCK) {
+		bell_hang_up(w);
+		w->bell.next_try_ms = 0;
+		c25_bell_keep(w);
+	}
+}
+
+void c25_bell_close(struct c25_worker *w)
+{
+	struct c25_bell *b = &w->bell;
+
+	/* worker_delete() has freed the event base, and that has taken our
+	 * events out of it: only their memory is left, and deleting them
+	 * again would touch the base. Ref: util/ub_event.c ub_event_free(). */
+#if C25_HAVE_EVENTS
+	ub_event_free(b->readable);
+	ub_event_free(b->timer);
+#endif
+	b->readable = NULL;
+	b->timer = NULL;
+	if (b->fd != -1)
+		(void)close(b->fd);
+	b->fd = -1;
+}

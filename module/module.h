@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * module.h - what the files of the Unbound module share: the state of the
+ * process, of a worker thread and of a query, and who may touch which.
+ *
+ *   struct c25_module   one per process, made by init(), freed by deinit().
+ *                       `lock` guards the fields marked so.
+ *   struct c25_worker   one per worker thread, made on its first query and
+ *                       used by no other thread until deinit().
+ *   struct c25_query    one per query state that is ours, in its region.
+ *
+ * The order of the locks: c25_module.lock, then any of Unbound's. Nothing
+ * here is called with a lock of Unbound's held.
+ *
+ * How an answer is kept from clients (DESIGN 3): for every query state whose
+ * name the policy matches no_cache_store is set before anything can store
+ * its message; the real message goes into Unbound's message cache under a
+ * key that no query can name (cache.c), and each client gets an answer made
+ * from it (answer.c). Internal lookups get the real one.
+ */
+#ifndef CONN25_MODULE_MODULE_H
+#define CONN25_MODULE_MODULE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "module/compat.h"
+
+#include "conn25/policy.h"
+#include "conn25/table.h"
+#include "module/verdict.h"
+
+/* Reasons for a SERVFAIL of ours; the first four are pool kinds. */
+enum c25_failure {
+	C25_FAIL_V4_MAGIC = C25_POOL_V4_MAGIC,
+	C25_FAIL_V4_TRANSIT = C25_POOL_V4_TRANSIT,
+	C25_FAIL_V6_MAGIC = C25_POOL_V6_MAGIC,
+	C25_FAIL_V6_TRANSIT = C25_POOL_V6_TRANSIT,
+	C25_FAIL_TABLE_FULL = C25_POOL_KINDS,
+	C25_FAIL_TABLE_DAMAGED,
+	C25_FAIL_POLICY,		/* changes faster than we load it */
+	C25_FAIL_MEMORY,
+	C25_FAIL_SHARED,		/* an internal callback joined */
+	C25_FAIL_OTHER,
+	C25_FAIL_COUNT
+};
+
+/* A table handle that several workers hold. */
+struct c25_shared_table {
+	atomic_uint refs;
+	struct c25_table *table;
+};
+
+struct c25_module {
+	int id;				/* our place in module-config */
+	struct dynlibmod_env *dynlib;
+	char run_dir[4096];
+	size_t worker_count;		/* entries of `workers` */
+	/* By thread number; each entry is written by its own thread, once. */
+	struct c25_worker *_Atomic *workers;
+
+	/* Changes whenever `table` or `policy` does. Its reader
+	 * (c25_state_policy) pairs with the writers under `lock`. */
+	atomic_uint epoch;
+	/* c25_now_ms() of the last complaint about each failure. */
+	atomic_uint_least64_t failure_logged_ms[C25_FAIL_COUNT];
+
+	pthread_mutex_t lock;
+	pid_t pid;			/* lock: the process `table` is of */
+	struct c25_shared_table *table;	/* lock: NULL when not attached */
+	struct c25_policy *policy;	/* lock: NULL when none loaded */
+	uint64_t next_poll_ms;		/* lock: when to try to attach */
+	uint64_t next_load_ms;		/* lock: ... to load after failing */
+	int last_error;			/* lock: the one that was logged */
+};
+
+struct c25_bell {
+	int fd;				/* -1: not connected */
+	uint64_t next_try_ms;		/* of the next connect() */
+	struct ub_event *readable;	/* NULL without events */
+	struct ub_event *timer;		/* runs while something is missing */
+	bool timer_on;
+};
+
+struct c25_worker {
+	struct c25_module *module;
+	struct module_env *env;		/* this thread's */
+	unsigned number;
+	int iterator;			/* module numbers, -1: not there */
+	int respip;
+	unsigned epoch;			/* of the two references below */
+	struct c25_shared_table *table;
+	struct c25_policy *policy;
+	time_t polled;			/* second of the last look around */
+	struct c25_bell bell;
+};
+
+struct c25_query {
+	bool from_cache;		/* the message is from our cache */
+	bool failed;			/* `failure` is to be explained */
+	enum c25_failure failure;
+};
+
+/* ---- state.c: attaching, policies, workers ------------------------------ */
+
+/*
+ * Make the process's state and try to attach. Not being able to attach is no
+ * failure: names pass unchanged and it is tried again.
+ * Returns: 0; -ENOMEM; -ENAMETOOLONG (the run directory's path).
+ */
+int c25_state_create(struct module_env *env, int id,
+	struct dynlibmod_env *dynlib, struct c25_module **out)
+	__attribute__((warn_unused_result));
+
+/* Free everything. No worker thread runs any more, and their event bases
+ * are gone already. */
+void c25_state_free(struct c25_module *m);
+
+/* The state of the calling worker thread, made on first use.
+ * Returns: NULL without memory. */
+struct c25_worker *c25_state_worker(struct c25_module *m,
+	struct module_env *env);
+
+/*
+ * The policy to use now; switches to a newly published one first, purging
+ * what the caches know of its names. The worker keeps the reference; the
+ * pointer is good until the next call of this function.
+ * Locks: the module's, when something has changed or once a second.
+ * Returns: NULL when there is none: everything passes.
+ */
+const struct c25_policy *c25_state_policy(struct c25_worker *w);
+
+/* Look around now: attach, see whether the table was replaced. At most once
+ * a second in the whole process. */
+void c25_state_poll(struct c25_worker *w);
+
+/* The table that goes with the worker's policy. */
+static inline struct c25_table *c25_state_table(const struct c25_worker *w)
+{
+	return w->table == NULL ? NULL : w->table->table;
+}
+
+void c25_state_count(struct c25_worker *w, enum c25_stat stat, uint64_t n);
+
+/* Bytes of heap the module has. */
+size_t c25_state_mem(const struct c25_module *m);
+
+/* ---- bell.c: the doorbell ------------------------------------------------ */
+
+/* Connect if need be, at most once a second; without events too. */
+void c25_bell_keep(struct c25_worker *w);
+/* Something was reserved: wake conn25d if it sleeps. */
+void c25_bell_ring(struct c25_worker *w);
+/* For deinit: the worker's event base is gone already. */
+void c25_bell_close(struct c25_worker *w);
+
+/* ---- cache.c: the messages kept from clients ------------------------------ */
+
+/*
+ * The real message for this query state from our part of the message cache.
+ * `due` says that it is old enough to be fetched anew (prefetch).
+ * Returns: the message in the state's region with TTLs counted down; NULL
+ * when there is none, or none that may be used without validation.
+ */
+struct dns_msg *c25_cache_lookup(struct module_qstate *qstate, bool *due);
+
+/* Seconds that the kept message still has, 0 when there is none. */
+time_t c25_cache_left(struct module_qstate *qstate);
+
+/* Keep the state's return message: a negative one under the public key, as
+ * it holds nothing to hide, any other one under ours. */
+void c25_cache_store(struct module_qstate *qstate);
+
+/* Keep an upstream failure for a few seconds, as the iterator would. */
+void c25_cache_store_failure(struct module_qstate *qstate);
+
+/* Forget what another module has stored under the public key. */
+void c25_cache_remove_public(struct module_qstate *qstate);
+
+/*
+ * Forget every public message whose question is ours under `policy`.
+ * Returns: how many there were.
+ */
+size_t c25_cache_purge(struct module_env *env,
+	const struct c25_policy *policy);
+
+/* ---- learn.c: responses of servers, before the iterator uses them ----------- */
+
+/* An inplace_cb_query_response_func_type. */
+int c25_learn_response(struct module_qstate *qstate,
+	struct dns_msg *response, int id, void *arg);
+
+/* ---- reply.c: making messages ----------------------------------------------- */
+
+/* One record's data, without the length before it. */
+struct c25_rdata {
+	const uint8_t *bytes;
+	size_t len;
+};
+
+/* An empty reply to the state's question, with room for RRsets.
+ * Returns: NULL without memory; so do all that return a message. */
+struct dns_msg *c25_reply_new(struct module_qstate *qstate, int rcode,
+	size_t rrset_room, time_t ttl);
+
+/* Add an RRset of class IN, owned by the queried name, to the answer. */
+bool c25_reply_add(struct module_qstate *qstate, struct dns_msg *msg,
+	uint16_t type, time_t ttl, const struct c25_rdata *rdata,
+	size_t count);
+
+/* Add an RRset of the real message to the authority section, without its
+ * signatures. */
+bool c25_reply_authority(struct module_qstate *qstate, struct dns_msg *msg,
+	const struct ub_packed_rrset_key *rrset);
+
+/* The same message without its additional section and without addresses
+ * anywhere but in `keep` (may be NULL); the same pointer when there were
+ * none. */
+struct dns_msg *c25_reply_trim(struct module_qstate *qstate,
+	struct dns_msg *msg, const struct ub_packed_rrset_key *keep);
+
+/* Add an Extended DNS Error for clients with EDNS. Ref: RFC 8914. */
+void c25_reply_forged(struct module_qstate *qstate);
+
+/* ---- answer.c: what the client gets ------------------------------------------ */
+
+enum c25_answer {
+	C25_ANSWER_OK,		/* *out is the answer */
+	C25_ANSWER_RETRY,	/* the policy is outdated: decide anew */
+	C25_ANSWER_FAIL,	/* SERVFAIL, *why */
+};
+
+/* Turn the real message into the client's. */
+enum c25_answer c25_answer_real(struct module_qstate *qstate,
+	struct c25_worker *w, const struct c25_verdict *v,
+	struct dns_msg *real, struct dns_msg **out, enum c25_failure *why);
+
+/* Answer without asking anybody: REVERSE, ANY, REFUSE. */
+enum c25_answer c25_answer_own(struct module_qstate *qstate,
+	struct c25_worker *w, const struct c25_verdict *v,
+	struct dns_msg **out, enum c25_failure *why);
+
+/* ---- query.c: the life of a query state ---------------------------------------- */
+
+void c25_query_start(struct module_qstate *qstate, int id,
+	struct c25_worker *w);
+void c25_query_done(struct module_qstate *qstate, int id,
+	struct c25_worker *w);
+/* How many clients wait for this state's answer. */
+unsigned c25_query_clients(const struct module_qstate *qstate);
+/* Say why in a log line, at most once a minute for each reason. */
+void c25_query_complain(struct c25_worker *w, enum c25_failure why);
+/* What to tell the client about a failure of ours. */
+const char *c25_query_failure_text(enum c25_failure why);
+
+/* The process's state, from a query state. */
+static inline struct c25_module *c25_module_of(struct module_env *env, int id)
+{
+	struct dynlibmod_env *dynlib = env->modinfo[id];
+
+	return dynlib->dyn_env;
+}
+
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * query.c - the life of a query state: from the cache or on to the next
+ * module, and back to the clients.
+ *
+ * Who gets what is decided when the state is done, not when it starts: a
+ * client may join an internal lookup at any time, and a policy may have been
+ * published meanwhile.
+ *
+ *   clients only          the answer we make
+ *   internal only         the real message
+ *   clients and supers    the clients are answered first, by calling
+ *                         mesh_query_done() here; then the real message is
+ *                         put back for the supers. mesh_continue() calls
+ *                         mesh_query_done() again, which finds no one left.
+ *   clients and callbacks SERVFAIL for both; they ask again
+ */
+#include <string.h>
+
+#include "module/module.h"
+
+enum {
+	QUERY_TRIES = 3,		/* at answering, when policies change */
+	QUERY_COMPLAIN_MS = 60 * 1000,
+};
+
+static const char *const failure_texts[C25_FAIL_COUNT] = {
+	[C25_FAIL_V4_MAGIC] = "conn25: v4MagicIPPool is exhausted",
+	[C25_FAIL_V4_TRANSIT] = "conn25: v4TransitIPPool is exhausted",
+	[C25_FAIL_V6_MAGIC] = "conn25: v6MagicIPPool is exhausted",
+	[C25_FAIL_V6_TRANSIT] = "conn25: v6TransitIPPool is exhausted",
+	[C25_FAIL_TABLE_FULL] = "conn25: table is full",
+	[C25_FAIL_TABLE_DAMAGED] = "conn25: table is damaged",
+	[C25_FAIL_POLICY] = "conn25: policy is changing",
+	[C25_FAIL_MEMORY] = "conn25: out of memory",
+	[C25_FAIL_SHARED] = "conn25: lookup is in use",
+	[C25_FAIL_OTHER] = "conn25: nothing can be assigned",
+};
+
+static const char *const failure_remedies[C25_FAIL_COUNT] = {
+	[C25_FAIL_V4_MAGIC] = "enlarge it in the configuration of conn25d",
+	[C25_FAIL_V4_TRANSIT] = "enlarge it in the configuration of conn25d",
+	[C25_FAIL_V6_MAGIC] = "enlarge it in the configuration of conn25d",
+	[C25_FAIL_V6_TRANSIT] = "enlarge it in the configuration of conn25d",
+	[C25_FAIL_TABLE_FULL] = "raise table.maxAssignments in the "
+		"configuration of conn25d",
+	[C25_FAIL_TABLE_DAMAGED] = "restart conn25d, which makes a new one",
+	[C25_FAIL_POLICY] = "it should last a moment only",
+	[C25_FAIL_MEMORY] = "give Unbound more, or smaller caches",
+	[C25_FAIL_SHARED] = "it should last a moment only",
+	[C25_FAIL_OTHER] = "see the log of conn25d",
+};
+
+const char *c25_query_failure_text(enum c25_failure why)
+{
+	return failure_texts[why];
+}
+
+void c25_query_complain(struct c25_worker *w, enum c25_failure why)
+{
+	atomic_uint_least64_t *last = &w->module->failure_logged_ms[why];
+	uint64_t now_ms = c25_now_ms();
+	uint_least64_t then_ms = atomic_load(last);
+
+	/* Only one thread wins the exchange. 0: never. */
+	if ((then_ms != 0 && now_ms - then_ms < QUERY_COMPLAIN_MS) ||
+	    !atomic_compare_exchange_strong(last, &then_ms,
+	    now_ms == 0 ? 1 : now_ms))
+		return;
+	log_warn("%s: clients get SERVFAIL: %s", failure_texts[why],
+		failure_remedies[why]);
+}
+
+unsigned c25_query_clients(const struct module_qstate *qstate)
+{
+	const struct mesh_reply *r = qstate->mesh_info->reply_list;
+	unsigned n = 0;
+
+	for (; r != NULL; r = r->next)
+		n++;
+	return n;
+}
+
+/* The state's notes, made on first use. Returns: NULL without memory. */
+static struct c25_query *query_notes(struct module_qstate *qstate, int id)
+{
+	if (qstate->minfo[id] == NULL)
+		qstate->minfo[id] = regional_alloc_zero(qstate->region,
+			sizeof(struct c25_query));
+	return qstate->minfo[id];
+}
+
+static void query_fail(struct module_qstate *qstate, int id,
+	struct c25_worker *w, enum c25_failure why)
+{
+	struct c25_query *q = query_notes(qstate, id);
+
+	if (q != NULL) {
+		q->failed = true;
+		q->failure = why;
+	}
+	qstate->return_msg = NULL;
+	qstate->return_rcode = LDNS_RCODE_SERVFAIL;
+	c25_state_count(w, C25_STAT_SERVFAIL, c25_query_clients(qstate));
+	c25_query_complain(w, why);
+}
+
+static void query_verdict(const struct module_qstate *qstate,
+	const struct c25_policy *policy, struct c25_verdict *v)
+{
+	c25_verdict_of(policy, qstate->qinfo.qname, qstate->qinfo.qname_len,
+		qstate->qinfo.qtype, qstate->qinfo.qclass, v);
+}
+
+static bool query_is_own(const struct c25_verdict *v)
+{
+	return v->kind == C25_DO_REVERSE || v->kind == C25_DO_ANY ||
+		v->kind == C25_DO_REFUSE;
+}
+
+/* A message that must not be used is one without records: it becomes
+ * SERVFAIL with the validator's reason on the way to the client.
+ * Ref: services/mesh.c mesh_send_reply() "examine security status". */
+static bool query_is_bogus(const struct module_qstate *qstate,
+	const struct reply_info *rep)
+{
+	if (!qstate->env->need_to_validate ||
+	    ((qstate->query_flags & BIT_CD) != 0 &&
+	    !qstate->env->cfg->ignore_cd))
+		return false;
+	return rep->security <= sec_status_bogus ||
+		rep->security == sec_status_secure_sentinel_fail;
+}
+
+static struct dns_msg *query_bogus(struct module_qstate *qstate,
+	const struct reply_info *rep)
+{
+	struct dns_msg *out = c25_reply_new(qstate, LDNS_RCODE_NOERROR, 0,
+		rep->ttl);
+
+	if (out != NULL) {
+		out->rep->security = rep->security;
+		out->rep->reason_bogus = rep->reason_bogus == LDNS_EDE_NONE ?
+			LDNS_EDE_DNSSEC_BOGUS : rep->reason_bogus;
+	}
+	return out;
+}
+
+static enum c25_answer query_answer(struct module_qstate *qstate,
+	struct c25_worker *w, const struct c25_verdict *v,
+	struct dns_msg **out, enum c25_failure *why)
+{
+	struct dns_msg *real = qstate->return_msg;
+
+	*why = C25_FAIL_MEMORY;
+	if (query_is_own(v))
+		return c25_answer_own(qstate, w, v, out, why);
+	if (query_is_bogus(qstate, real->rep)) {
+		*out = query_bogus(qstate, real->rep);
+		return *out == NULL ? C25_ANSWER_FAIL : C25_ANSWER_OK;
+	}
+	return c25_answer_real(qstate, w, v, real, out, why);
+}
+
+/* Put the clients' answer into the state in place of the real message. */
+static void query_replace(struct module_qstate *qstate, int id,
+	struct c25_worker *w, struct c25_verdict *v)
+{
+	enum c25_failure why = C25_FAIL_POLICY;
+	enum c25_answer r = C25_ANSWER_RETRY;
+	struct dns_msg *out = NULL;
+	int tries;
+
+	for (tries = 0; tries < QUERY_TRIES; tries++) {
+		if (!c25_verdict_is_ours(v))
+			return;
+		r = query_answer(qstate, w, v, &out, &why);
+		if (r != C25_ANSWER_RETRY)
+			break;
+		query_verdict(qstate, c25_state_policy(w), v);
+	}
+	if (r == C25_ANSWER_OK) {
+		qstate->return_msg = out;
+		qstate->return_rcode = LDNS_RCODE_NOERROR;
+	} else {
+		query_fail(qstate, id, w, r == C25_ANSWER_RETRY ?
+			C25_FAIL_POLICY : why);
+	}
+}
+
+/*
+ * The state is done: return_msg holds the real message, or there is none
+ * because the lookup failed (that stays what it is) or because we answer by
+ * ourselves.
+ */
+static void query_finish(struct module_qstate *qstate, int id,
+	struct c25_worker *w, struct c25_verdict *v)
+{
+	struct mesh_state *mesh = qstate->mesh_info;
+	struct dns_msg *real = qstate->return_msg;
+	int real_rcode = qstate->return_rcode;
+	unsigned clients = c25_query_clients(qstate);
+	bool supers = mesh->super_set.count > 0;
+
+	qstate->ext_state[id] = module_finished;
+	/* Should anything become SERVFAIL now, serve-expired must not look
+	 * for an old answer. */
+	qstate->no_cache_lookup = 1;
+	c25_state_count(w, C25_STAT_QUERIES, clients);
+	c25_state_count(w, C25_STAT_MATCHED, clients);
+	if (clients == 0 && !query_is_own(v))
+		return;
+	if (!query_is_own(v) && (real == NULL ||
+	    real_rcode != LDNS_RCODE_NOERROR))
+		return;
+	if (clients > 0 && mesh->cb_list != NULL) {
+		query_fail(qstate, id, w, C25_FAIL_SHARED);
+		return;
+	}
+	query_replace(qstate, id, w, v);
+	/* Here a first answer that carries a new assignment is to wait until
+	 * its connector has it (DESIGN 7, hold until ready): remember the
+	 * state in the worker, return module_wait_reply, and go on from
+	 * bell_on_readable() with mesh_run(). */
+	if (supers && clients > 0 && !query_is_own(v)) {
+		mesh_query_done(mesh);
+		qstate->return_msg = real;
+		qstate->return_rcode = real_rcode;
+	}
+}
+
+/*
+ * Hand the kept message to respip, our neighbour, as if the module right of
+ * it had just returned it, so that response-ip rules see each client's answer
+ * as they do when Unbound answers from its cache. It comes back to
+ * c25_query_done(). Ref: services/mesh.c mesh_run(), mesh_continue().
+ */
+static void query_through_respip(struct module_qstate *qstate, int id,
+	int respip)
+{
+	struct mesh_area *mesh = qstate->env->mesh;
+
+	qstate->ext_state[id] = module_wait_module;
+	/* It makes its notes when a query passes. */
+	mesh->mods.mod[respip]->operate(qstate, module_event_pass, respip,
+		NULL);
+	qstate->curmod = respip + 1;
+	qstate->ext_state[respip + 1] = module_finished;
+}
+
+/* Answer from our part of the cache. Returns: false when it has nothing. */
+static bool query_from_cache(struct module_qstate *qstate, int id,
+	struct c25_worker *w, struct c25_verdict *v, struct c25_query *q)
+{
+	bool due = false;
+	struct dns_msg *msg = c25_cache_lookup(qstate, &due);
+
+	if (msg == NULL)
+		return false;
+	q->from_cache = true;
+	qstate->return_msg = msg;
+	qstate->return_rcode = LDNS_RCODE_NOERROR;
+	/* mesh_continue() starts the prefetch when this state is done. */
+	if (due)
+		qstate->need_refetch = 1;
+	if (w->respip == id + 1 && qstate->mesh_info->reply_list != NULL)
+		query_through_respip(qstate, id, w->respip);
+	else
+		query_finish(qstate, id, w, v);
+	return true;
+}
+
+void c25_query_start(struct module_qstate *qstate, int id,
+	struct c25_worker *w)
+{
+	struct c25_verdict v;
+	struct c25_query *q;
+
+	query_verdict(qstate, c25_state_policy(w), &v);
+	qstate->ext_state[id] = module_wait_module;
+	if (!c25_verdict_is_ours(&v))
+		return;
+	q = query_notes(qstate, id);
+	if (q == NULL) {
+		qstate->ext_state[id] = module_finished;
+		query_fail(qstate, id, w, C25_FAIL_MEMORY);
+		return;
+	}
+	qstate->no_cache_store = 1;
+	if (query_is_own(&v)) {
+		query_finish(qstate, id, w, &v);
+		return;
+	}
+	if (qstate->blacklist != NULL) {
+		/* A prefetch, which must not be answered from the cache. Its
+		 * RRsets replace those that expire within the leeway. */
+		time_t left = c25_cache_left(qstate);
+
+		if (left > 0 && qstate->prefetch_leeway <= left)
+			qstate->prefetch_leeway = left + 1;
+		return;
+	}
+	(void)query_from_cache(qstate, id, w, &v, q);
+}
+
+void c25_query_done(struct module_qstate *qstate, int id,
+	struct c25_worker *w)
+{
+	struct c25_query *q = qstate->minfo[id];
+	struct c25_verdict v;
+
+	query_verdict(qstate, c25_state_policy(w), &v);
+	qstate->ext_state[id] = module_finished;
+	if (!c25_verdict_is_ours(&v)) {
+		c25_state_count(w, C25_STAT_QUERIES,
+			c25_query_clients(qstate));
+		return;
+	}
+	if (q == NULL || !q->from_cache) {
+		/* It may have been stored: by dns64, which does not ask, or
+		 * before the policy that makes the name ours was there. */
+		c25_cache_remove_public(qstate);
+		if (qstate->return_msg != NULL &&
+		    qstate->return_rcode == LDNS_RCODE_NOERROR)
+			c25_cache_store(qstate);
+		else
+			c25_cache_store_failure(qstate);
+	}
+	query_finish(qstate, id, w, &v);
+}

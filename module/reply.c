@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * reply.c - messages in a query state's region: new ones, and the real one
+ * with parts left out. What goes into them is decided in answer.c.
+ */
+#include <string.h>
+
+#include "module/module.h"
+
+struct dns_msg *c25_reply_new(struct module_qstate *qstate, int rcode,
+	size_t rrset_room, time_t ttl)
+{
+	struct regional *region = qstate->region;
+	struct dns_msg *msg = regional_alloc_zero(region, sizeof(*msg));
+	struct reply_info *rep;
+
+	if (msg == NULL || rrset_room > RR_COUNT_MAX)
+		return NULL;
+	rep = regional_alloc_zero(region, sizeof(*rep));
+	if (rep == NULL)
+		return NULL;
+	msg->qinfo = qstate->qinfo;
+	msg->rep = rep;
+	rep->rrsets = regional_alloc_zero(region,
+		(rrset_room + 1) * sizeof(*rep->rrsets));
+	if (rep->rrsets == NULL)
+		return NULL;
+	rep->flags = (uint16_t)(BIT_QR | BIT_RA | rcode);
+	rep->qdcount = 1;
+	rep->ttl = ttl;
+	rep->prefetch_ttl = PREFETCH_TTL_CALC(ttl);
+	rep->serve_expired_ttl = ttl;
+	/* Good enough to be sent to clients that want validation, not good
+	 * enough for the AD bit. Ref: services/mesh.c mesh_send_reply(). */
+	rep->security = sec_status_insecure;
+	rep->reason_bogus = LDNS_EDE_NONE;
+	return msg;
+}
+
+/* The record data block of `count` records, as packed_rrset_data wants it:
+ * each with its length before it. */
+static struct packed_rrset_data *reply_rrset_data(struct regional *region,
+	time_t ttl, const struct c25_rdata *rdata, size_t count)
+{
+	size_t bytes = 0, i;
+	struct packed_rrset_data *d;
+	uint8_t *next;
+
+	if (count == 0 || count > RR_COUNT_MAX)
+		return NULL;
+	for (i = 0; i < count; i++)
+		bytes += 2 + rdata[i].len;
+	d = regional_alloc_zero(region, sizeof(*d));
+	if (d == NULL)
+		return NULL;
+	d->ttl = ttl;
+	d->count = count;
+	d->trust = rrset_trust_ans_noAA;
+	d->security = sec_status_insecure;
+	d->rr_len = regional_alloc(region, count * sizeof(*d->rr_len));
+	d->rr_ttl = regional_alloc(region, count * sizeof(*d->rr_ttl));
+	d->rr_data = regional_alloc(region, count * sizeof(*d->rr_data));
+	next = regional_alloc(region, bytes);
+	if (d->rr_len == NULL || d->rr_ttl == NULL || d->rr_data == NULL ||
+	    next == NULL)
+		return NULL;
+	for (i = 0; i < count; i++) {
+		d->rr_len[i] = 2 + rdata[i].len;
+		d->rr_ttl[i] = ttl;
+		d->rr_data[i] = next;
+		next[0] = (uint8_t)(rdata[i].len >> 8);
+		next[1] = (uint8_t)rdata[i].len;
+		memcpy(next + 2, rdata[i].bytes, rdata[i].len);
+		next += d->rr_len[i];
+	}
+	return d;
+}
+
+bool c25_reply_add(struct module_qstate *qstate, struct dns_msg *msg,
+	uint16_t type, time_t ttl, const struct c25_rdata *rdata,
+	size_t count)
+{
+	struct reply_info *rep = msg->rep;
+	struct ub_packed_rrset_key *k = regional_alloc_zero(qstate->region,
+		sizeof(*k));
+
+	if (k == NULL)
+		return false;
+	k->entry.key = k;
+	k->entry.data = reply_rrset_data(qstate->region, ttl, rdata, count);
+	if (k->entry.data == NULL)
+		return false;
+	k->rk.dname = qstate->qinfo.qname;
+	k->rk.dname_len = qstate->qinfo.qname_len;
+	k->rk.type = htons(type);
+	k->rk.rrset_class = htons(LDNS_RR_CLASS_IN);
+	k->entry.hash = rrset_key_hash(&k->rk);
+	rep->rrsets[rep->rrset_count++] = k;
+	rep->an_numrrsets++;
+	return true;
+}
+
+bool c25_reply_authority(struct module_qstate *qstate, struct dns_msg *msg,
+	const struct ub_packed_rrset_key *rrset)
+{
+	struct ub_packed_rrset_key *k = regional_alloc_init(qstate->region,
+		rrset, sizeof(*rrset));
+	struct packed_rrset_data *d = regional_alloc_init(qstate->region,
+		rrset->entry.data, sizeof(*d));
+
+	if (k == NULL || d == NULL)
+		return false;
+	d->rrsig_count = 0;
+	d->security = sec_status_insecure;
+	k->entry.key = k;
+	k->entry.data = d;
+	msg->rep->rrsets[msg->rep->rrset_count++] = k;
+	msg->rep->ns_numrrsets++;
+	return true;
+}
+
+static bool reply_is_address(const struct ub_packed_rrset_key *k,
+	const struct ub_packed_rrset_key *keep)
+{
+	uint16_t type = ntohs(k->rk.type);
+
+	return k != keep && (type == LDNS_RR_TYPE_A ||
+		type == LDNS_RR_TYPE_AAAA);
+}
+
+struct dns_msg *c25_reply_trim(struct module_qstate *qstate,
+	struct dns_msg *msg, const struct ub_packed_rrset_key *keep)
+{
+	struct reply_info *old = msg->rep, *rep;
+	size_t kept = old->an_numrrsets + old->ns_numrrsets, i;
+	struct dns_msg *out;
+	bool changed = old->ar_numrrsets > 0;
+
+	for (i = 0; i < kept; i++)
+		changed = changed || reply_is_address(old->rrsets[i], keep);
+	if (!changed)
+		return msg;
+	out = regional_alloc_init(qstate->region, msg, sizeof(*msg));
+	rep = regional_alloc_zero(qstate->region, sizeof(*rep));
+	if (out == NULL || rep == NULL)
+		return NULL;
+	/* All but `ref`, which messages outside the cache don't have. */
+	memcpy(rep, old, sizeof(*old) - sizeof(struct rrset_ref));
+	rep->rrsets = regional_alloc_zero(qstate->region,
+		(kept + 1) * sizeof(*rep->rrsets));
+	if (rep->rrsets == NULL)
+		return NULL;
+	rep->an_numrrsets = rep->ns_numrrsets = rep->ar_numrrsets = 0;
+	rep->rrset_count = 0;
+	for (i = 0; i < kept; i++) {
+		if (reply_is_address(old->rrsets[i], keep))
+			continue;
+		rep->rrsets[rep->rrset_count++] = old->rrsets[i];
+		if (i < old->an_numrrsets)
+			rep->an_numrrsets++;
+		else
+			rep->ns_numrrsets++;
+	}
+	out->rep = rep;
+	return out;
+}
+
+void c25_reply_forged(struct module_qstate *qstate)
+{
+	/* Unbound copies these options into the replies of this state, also
+	 * without a registered callback, for clients with EDNS.
+	 * Ref: util/data/msgreply.c inplace_cb_reply_call(). */
+	(void)edns_opt_list_append_ede(&qstate->edns_opts_front_out,
+		qstate->region, LDNS_EDE_FORGED_ANSWER, NULL);
+}
