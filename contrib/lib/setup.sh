@@ -1,0 +1,107 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of the sourcing script
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# setup.sh - to be sourced by quickstart and test: makes a bare Debian ready,
+# that is packages, an Unbound that can load us, and a build of conn25.
+#
+# Wants: prog (for messages), suite (bookworm, trixie or sid).
+# Sets: top (the source tree), unbound (the prefix of Unbound), build (where
+# conn25 is built).
+
+top=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=apt.sh source-path=SCRIPTDIR
+. "$top/contrib/lib/apt.sh"
+
+setup_build_packages="build-essential pkg-config binutils
+	libwebsockets-dev libcjson-dev libsodium-dev libevent-dev libssl-dev
+	check"
+setup_demo_packages="nsd bind9-dnsutils"
+setup_test_packages="python3 python3-pytest python3-pytest-timeout
+	python3-dnspython ldnsutils shellcheck cppcheck git"
+
+step() {
+	printf '%s: %4d s: %s\n' "$prog" "$SECONDS" "$*"
+}
+
+die() {
+	printf '%s: %s\n' "$prog" "$*" >&2
+	exit 1
+}
+
+# setup_packages PACKAGE...: installs what is missing. Debian starts a service
+# with its installation; of nsd we only want the program.
+setup_packages() {
+	local missing
+	mapfile -t missing < <(apt_missing "$@")
+	[ ${#missing[@]} -gt 0 ] || return 0
+	step "installing ${missing[*]}"
+	if ! (
+		policy=/usr/sbin/policy-rc.d
+		if [ "$(id -u)" -eq 0 ] && [ ! -e "$policy" ]; then
+			trap 'rm -f "$policy"' EXIT
+			printf '#!/bin/sh\nexit 101\n' >"$policy"
+			chmod 755 "$policy"
+		fi
+		apt_install "${missing[@]}"
+	) >"$setup_log" 2>&1; then
+		tail -n 20 "$setup_log" >&2
+		die "packages cannot be installed: see above"
+	fi
+	case " ${missing[*]} " in
+	*" nsd "*)
+		# It would start with the machine otherwise.
+		update-rc.d nsd disable >>"$setup_log" 2>&1 || :
+		step "nsd is installed; its service is neither started" \
+			"nor enabled"
+		;;
+	esac
+}
+
+# setup_unbound: an Unbound of the suite that can load modules.
+setup_unbound() {
+	unbound=${CONN25_CACHE:-/var/cache/conn25}/unbound-$suite
+	step "an Unbound with dynamic modules (built once, a few minutes)"
+	"$top/contrib/build-unbound" --suite "$suite" --prefix "$unbound" ||
+		die "no Unbound to load the module: see above"
+}
+
+# setup_conn25 DIR [CONFIGURE ARGUMENT...]: builds conn25 in DIR.
+setup_conn25() {
+	local dir=$1
+	shift
+	step "building conn25 in $dir"
+	mkdir -p "$dir"
+	if ! {
+		cd "$dir" &&
+		{ [ -f Makefile ] && [ Makefile -nt "$top/configure" ] &&
+			grep -q "^UNBOUND_SRC = $unbound/src\$" Makefile &&
+			grep -q "^UNBOUND_BUILD_ID = $(setup_build_id)\$" \
+				Makefile || "$top/configure" -q \
+			--with-unbound-src="$unbound/src" "$@"; } &&
+		make -s -j"$(nproc)" all
+	} >"$dir.log" 2>&1 </dev/null; then
+		tail -n 30 "$dir.log" >&2
+		die "conn25 does not build: see above and $dir.log"
+	fi
+	cd "$top" || exit 1
+}
+
+setup_build_id() {
+	readelf -n "$unbound/sbin/unbound" | sed -n 's/^ *Build ID: *//p'
+}
+
+# setup_all PACKAGE...: everything; the build is in $build afterwards.
+setup_all() {
+	if [ ! -r /etc/debian_version ]; then
+		die "this is not Debian: install the packages that README.md" \
+			"names and build by hand"
+	fi
+	build=$top/build
+	[ "$suite" = bookworm ] || build=$top/build-$suite
+	mkdir -p "$build"
+	setup_log=$build/setup.log
+	# shellcheck disable=SC2086 # words
+	setup_packages $setup_build_packages "$@"
+	setup_unbound
+	setup_conn25 "$build"
+}

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures of the process tests, and the logs of all programs on failure."""
+
+import pytest
+
+from harness import process
+from harness.nsd import Nsd
+from harness.process import Keeper
+from harness.world import World
+
+
+def _closing(thing):
+    """For fixtures: what is wrong at the end fails the last test."""
+    try:
+        yield thing
+    finally:
+        found = thing.close()
+    assert not found, "\n".join(found)
+
+
+@pytest.fixture(scope="session")
+def nsd_keeper():
+    yield from _closing(Keeper("nsd"))
+
+
+@pytest.fixture(scope="session")
+def nsd(nsd_keeper):
+    return Nsd(nsd_keeper)
+
+
+@pytest.fixture(scope="module")
+def world(nsd, request):
+    """One world for all tests of a file; they leave it as they found it."""
+    yield from _closing(World(nsd, request.module.__name__))
+
+
+@pytest.fixture
+def fresh(nsd, request):
+    """A world for one test, which may break it; built by fresh(...)."""
+    built = []
+
+    def build(**options):
+        built.append(World(nsd, request.node.name, **options))
+        return built[-1]
+    yield build
+    found = [problem for one in built for problem in one.close()]
+    assert not found, "\n".join(found)
+
+
+@pytest.fixture
+def keeper(request):
+    """A directory and processes of one test."""
+    yield from _closing(Keeper(request.node.name))
+
+
+@pytest.fixture(autouse=True)
+def no_problems():
+    """What a program complained of fails the test during which it did."""
+    yield
+    found = [problem for keeper in process.keepers
+             for problem in keeper.problems()]
+    assert not found, "\n".join(found)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for title, text in process.logs():
+            report.sections.append((title, text))

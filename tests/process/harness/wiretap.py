@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A forwarder before the authoritative server that notes each query.
+
+nsd counts queries by type but not by name, so what reached it is seen here.
+UDP and TCP; messages pass unchanged but for their ids.
+"""
+
+import collections
+import selectors
+import socket
+import struct
+import threading
+
+import dns.message
+import dns.rdatatype
+
+from .ask import read_tcp
+from .process import free_port
+
+
+class Wiretap:
+    def __init__(self, upstream):
+        self.upstream = upstream
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.lock = threading.Lock()
+        self.seen = []          # (qname, qtype), in order
+        self.deaf = False       # drops everything
+        self.stopping = False
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.udp.bind(self.address)
+        self.back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.back.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.back.connect(upstream)
+        self.tcp = socket.create_server(self.address, backlog=64)
+        self.wake_out, self.wake_in = socket.socketpair()
+        self.under_way = {}     # our id -> (client, its id)
+        self.next_id = 0
+        self.connections = []
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.stopping = True
+        self.wake_in.send(b"x")
+        self.thread.join(10)
+        for thread, sock in self.connections:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            thread.join(10)
+        for sock in (self.udp, self.back, self.tcp, self.wake_in,
+                     self.wake_out):
+            sock.close()
+
+    # ---- what was seen ----
+
+    def clear(self):
+        with self.lock:
+            self.seen.clear()
+
+    def queries(self, qtype=None):
+        """How often each (name, type) was asked; names without final dot."""
+        with self.lock:
+            return collections.Counter(
+                (n, t) for n, t in self.seen if qtype in (None, t))
+
+    def count(self, qname, qtype):
+        return self.queries()[qname.rstrip(".").lower(), qtype]
+
+    def _note(self, wire):
+        try:
+            question = dns.message.from_wire(wire, question_only=True)
+            name = question.question[0].name.to_text().rstrip(".").lower()
+            qtype = dns.rdatatype.to_text(question.question[0].rdtype)
+        except Exception:       # noise is noted too
+            name, qtype = "?", "?"
+        with self.lock:
+            self.seen.append((name, qtype))
+
+    # ---- forwarding ----
+
+    def _run(self):
+        with selectors.DefaultSelector() as selector:
+            for sock in (self.udp, self.back, self.tcp, self.wake_out):
+                selector.register(sock, selectors.EVENT_READ)
+            while not self.stopping:
+                for key, _ in selector.select():
+                    try:
+                        self._ready(key.fileobj)
+                    except ConnectionRefusedError:
+                        pass    # the server is not there: nothing comes back
+
+    def _ready(self, sock):
+        if sock is self.udp:
+            wire, client = self.udp.recvfrom(65535)
+            if self.deaf or len(wire) < 12:
+                return
+            self._note(wire)
+            self.next_id = (self.next_id + 1) & 0xffff
+            self.under_way[self.next_id] = (client, wire[:2])
+            self.back.send(struct.pack("!H", self.next_id) + wire[2:])
+        elif sock is self.back:
+            wire = self.back.recv(65535)
+            known = self.under_way.pop(struct.unpack("!H", wire[:2])[0],
+                                       None)
+            if known:
+                self.udp.sendto(known[1] + wire[2:], known[0])
+        elif sock is self.tcp:
+            client, _ = self.tcp.accept()
+            thread = threading.Thread(target=self._stream, args=(client,),
+                                      daemon=True)
+            self.connections.append((thread, client))
+            thread.start()
+
+    def _stream(self, client):
+        try:
+            with client, socket.create_connection(self.upstream, 10) as back:
+                while not self.stopping:
+                    wire = read_tcp(client)
+                    if self.deaf:
+                        return
+                    self._note(wire)
+                    back.sendall(struct.pack("!H", len(wire)) + wire)
+                    answer = read_tcp(back)
+                    client.sendall(struct.pack("!H", len(answer)) + answer)
+        except (OSError, EOFError):
+            pass

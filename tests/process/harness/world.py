@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Everything that the main job needs, on loopback:
+
+  question -> unbound + conn25.so -> wiretap -> nsd
+                  |  shared memory, doorbell
+              conn25d "client" -- POST transit-ip --> conn25d "connector"
+              127.0.0.1                               127.0.0.2
+"""
+
+from .ask import addresses, ask
+from .conn25 import Conn25d, client_config, connector_config, is_magic
+from .process import Keeper, free_port
+from .unbound import Unbound
+from .wait import wait_for
+from .wiretap import Wiretap
+
+
+class World:
+    def __init__(self, nsd, name, unbound=None, client=None, connector=None,
+                 start=("connector", "client", "unbound")):
+        """unbound, client and connector change what they are given; start
+        names what runs from the beginning, in that order."""
+        self.keeper = Keeper(name)
+        self.nsd = nsd
+        try:
+            self._build(unbound or {}, client or {}, connector or {}, start)
+        except BaseException:
+            self.keeper.stop_all()
+            raise
+
+    def _build(self, unbound, client, connector, start):
+        keeper = self.keeper
+        self.tap = Wiretap(self.nsd.address)
+        keeper.closers.append(self.tap.close)
+        self.connector_port = free_port("127.0.0.2")
+        self.connector = Conn25d(keeper, "connector", connector_config(
+            self.connector_port, **connector))
+        self.client = Conn25d(keeper, "client", client_config(
+            self.connector_port, **client))
+        self.unbound = self.make_unbound(**unbound)
+        self.address = self.unbound.address
+        for part in start:
+            getattr(self, part).start()
+        if {"client", "unbound"} <= set(start):
+            self.wait_attached()
+
+    def make_unbound(self, **options):
+        options.setdefault("run_dir", self.client.run_dir)
+        options.setdefault("anchor", self.nsd.anchor)
+        return Unbound(self.keeper, self.tap.address, self.nsd.zones,
+                       **options)
+
+    def wait_attached(self, name="wiki.corp.example", timeout_s=10):
+        """Until matched names get magic IPs."""
+        def rewritten():
+            found = addresses(self.ask(name, "A"))
+            return found and all(is_magic(a) for a in found)
+        wait_for(rewritten, f"a magic IP for {name}", timeout_s)
+
+    def ask(self, qname, qtype="A", **options):
+        return ask(self.address, qname, qtype, **options)
+
+    def magic(self, qname, qtype="A", **options):
+        """Asks, and the answer must have magic IPs and nothing else."""
+        found = addresses(self.ask(qname, qtype, **options))
+        assert found, f"no address for {qname} {qtype}"
+        assert all(is_magic(a) for a in found), f"{qname}: {found}"
+        return found
+
+    def wait_mapped(self, count=None):
+        """Until the connector has a mapping for each assignment."""
+        def missing():
+            wanted = {(a.transit, a.destination)
+                      for a in self.client.assignments()}
+            return wanted - {(m.transit, m.destination)
+                             for m in self.connector.mappings()}
+        wait_for(lambda: not missing() and (
+            count is None or len(self.connector.mappings()) >= count),
+            lambda: f"all mappings at the connector; missing {missing()}", 20)
+
+    def close(self):
+        return self.keeper.close()
