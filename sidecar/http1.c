@@ -373,8 +373,10 @@ static int
 chunk_expect(struct c25_chunk *c, char byte, char want,
 	enum c25_chunk_state next)
 {
+	if (byte != want)
+		return -EINVAL;
 	c->state = next;
-	return byte == want ? 0 : -EINVAL;
+	return 0;
 }
 
 /* One byte of anything but chunk data. */
@@ -427,8 +429,6 @@ c25_chunk_feed(struct c25_chunk *c, const char *data, size_t len,
 		size_t n = 1;
 
 		if (c->state == C25_CHUNK_DATA) {
-			if (c->left > max || out->len > max - c->left)
-				return -E2BIG;
 			n = c->left < len - at ? (size_t)c->left : len - at;
 			c25_buf_add(out, data + at, n);
 			if (out->failed)
@@ -441,6 +441,9 @@ c25_chunk_feed(struct c25_chunk *c, const char *data, size_t len,
 
 			if (r != 0)
 				return r;
+			if (c->state == C25_CHUNK_DATA && (c->left > max ||
+			    out->len > max - c->left))
+				return -E2BIG;
 		}
 		at += n;
 	}

@@ -377,6 +377,7 @@ static struct walk *
 walk_new(struct c25_daemon *d, const char *verb, struct c25_control_reply *r)
 {
 	struct walk *w = calloc(1, sizeof(*w));
+	struct c25_policy *policy = NULL;
 
 	if (w == NULL) {
 		c25_control_fail(r, "%s: out of memory", verb);
@@ -384,10 +385,10 @@ walk_new(struct c25_daemon *d, const char *verb, struct c25_control_reply *r)
 	}
 	w->d = d;
 	w->verb = verb;
-	/* Without a policy the apps' names are missing, no more. */
-	if (d->table != NULL &&
-			c25_table_policy(d->table, &w->policy, NULL) != 0)
-		w->policy = NULL;
+	if (d->table != NULL)
+		policy = c25_push_policy(c25_pusher_push(d->pusher));
+	if (policy != NULL)
+		w->policy = c25_policy_ref(policy);
 	r->state = w;
 	r->more = walk_more;
 	r->done = walk_free;

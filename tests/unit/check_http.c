@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Tests of the HTTP server and client over loopback. Everything is in one
+ * loop: the server, the client, and the raw sockets that play the other end.
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sidecar/http.h"
+#include "tests/unit/suite.h"
+
+static struct c25_loop *loop;
+static struct c25_http_listener *listener;
+static struct c25_timer guard;
+static bool too_late;
+static unsigned handled;
+
+/* ---- the server under test ------------------------------------------------- */
+
+static void
+echo(void *ctx, const struct c25_http_request *q, struct c25_http_reply *p)
+{
+	char text[C25_ADDR_TEXT_MAX], header[16];
+
+	handled++;
+	ck_assert_ptr_eq(ctx, &loop);
+	ck_assert_str_eq(c25_addr_format(&q->source, text), "127.0.0.1");
+	ck_assert_int_eq(q->body[q->body_len], '\0');
+	if (c25_http_request_header(q, "x-test", header, sizeof(header)) > 0)
+		c25_http_reply_header(p, "X-Echo", header);
+	c25_http_reply_header(p, "Conn25-Epoch", "e1");
+	c25_buf_add(&p->body, q->body, q->body_len);
+}
+
+static void
+deny(void *ctx, const struct c25_http_request *q, struct c25_http_reply *p)
+{
+	c25_http_fail(p, 403, "not you");
+}
+
+static void
+big(void *ctx, const struct c25_http_request *q, struct c25_http_reply *p)
+{
+	for (int i = 0; i < 100000; i++)
+		c25_buf_format(&p->body, "%099d\n", i);
+}
+
+static const struct c25_http_route routes[] = {
+	{ .path = "/echo", .method = "POST", .body_max = 1000,
+	    .handle = echo },
+	{ .path = "/get", .method = "GET", .handle = echo },
+	{ .path = "/deny", .method = "POST", .body_max = 1000, .admit = deny,
+	    .handle = echo },
+	{ .path = "/big", .method = "GET", .handle = big },
+};
+
+static struct c25_http_listen
+how(const char *text, uint16_t port)
+{
+	struct c25_http_listen h = { .name = "listen.test", .port = port,
+		.routes = routes, .ctx = &loop,
+		.route_count = sizeof(routes) / sizeof(*routes) };
+
+	ck_assert_int_eq(c25_addr_parse(&h.addr, text, strlen(text)), 0);
+	return h;
+}
+
+static void
+on_guard(void *ctx)
+{
+	too_late = true;
+}
+
+static void
+setup(void)
+{
+	struct c25_http_listen h = how("127.0.0.1", 0);
+	struct c25_error err;
+
+	ck_assert_msg(c25_loop_new(&loop, &err) == 0, "%s", err.text);
+	ck_assert_msg(c25_http_listen(loop, &h, &listener, &err) == 0, "%s",
+	    err.text);
+	handled = 0;
+	too_late = false;
+	c25_timer_init(&guard, loop, on_guard, NULL);
+	c25_timer_set(&guard, 20000);
+}
+
+static void
+teardown(void)
+{
+	c25_timer_stop(&guard);
+	c25_http_unlisten(listener);
+	c25_loop_free(loop);
+}
+
+static void
+once(void)
+{
+	ck_assert_int_eq(c25_loop_once(loop, true), 0);
+	ck_assert_msg(!too_late, "nothing happens");
+}
+
+/* ---- a raw other end --------------------------------------------------------- */
+
+struct raw {
+	struct c25_watch *watch;
+	struct c25_buf in;	/* what came */
+	bool closed;
+	const char *out;	/* to be sent */
+	size_t len;
+};
+
+static void
+on_raw(struct c25_watch *w, int fd, unsigned events, void *ctx)
+{
+	struct raw *r = ctx;
+	static char buf[65536];
+	ssize_t n;
+
+	if (events & C25_WRITE) {
+		n = send(fd, r->out, r->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n > 0) {
+			r->out += n;
+			r->len -= (size_t)n;
+		}
+		if (r->len == 0 || (n < 0 && errno != EAGAIN))
+			c25_watch_events(w, C25_READ);
+	}
+	if (events & (C25_READ | C25_HANGUP)) {
+		n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		if (n > 0) {
+			c25_buf_add(&r->in, buf, (size_t)n);
+		} else if (n == 0 || errno != EAGAIN) {
+			r->closed = true;
+			c25_watch_close(w);
+			r->watch = NULL;
+		}
+	}
+}
+
+static void
+raw_watch(struct raw *r, int fd, const char *out, size_t len)
+{
+	r->out = out;
+	r->len = len;
+	ck_assert_int_eq(c25_loop_watch(loop, fd, C25_READ |
+	    (len != 0 ? C25_WRITE : 0), on_raw, r, &r->watch), 0);
+}
+
+static void
+raw_connect(struct raw *r, const char *out, size_t len)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_port = htons(c25_http_port(listener)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	*r = (struct raw){ 0 };
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	raw_watch(r, fd, out, len);
+}
+
+static void
+raw_send(struct raw *r, const char *out, size_t len)
+{
+	r->out = out;
+	r->len = len;
+	c25_watch_events(r->watch, C25_READ | C25_WRITE);
+}
+
+static void
+raw_free(struct raw *r)
+{
+	c25_watch_close(r->watch);
+	c25_buf_free(&r->in);
+}
+
+static unsigned
+count(const struct c25_buf *b, const char *what)
+{
+	const char *p = b->len != 0 ? b->data : "";
+	unsigned n = 0;
+
+	while ((p = strstr(p, what)) != NULL) {
+		p++;
+		n++;
+	}
+	return n;
+}
+
+/* ---- the server -------------------------------------------------------------- */
+
+#define ECHO "POST /echo HTTP/1.1\r\nHost: x\r\n"
+#define HELLO ECHO "Content-Length: 5\r\n\r\nhello"
+
+static const struct {
+	const char *data;
+	const char *answer;	/* in what comes */
+	unsigned answers;
+	bool closes;
+} server_rows[] = {
+	{ HELLO, "\r\n\r\nhello", 1, false },
+	{ HELLO HELLO HELLO, "\r\n\r\nhello", 3, false },
+	{ ECHO "X-Test: abc\r\nContent-Length: 0\r\n\r\n",
+	    "X-Echo: abc\r\n", 1, false },
+	{ "POST /echo?x HTTP/1.0\r\nContent-Length: 1\r\n\r\nx",
+	    "\r\n\r\nx", 1, true },
+	{ ECHO "Connection: close\r\nContent-Length: 1\r\n\r\nx" HELLO,
+	    "Connection: close\r\n", 1, true },
+	{ ECHO "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+	    HELLO, "\r\n\r\nabc", 2, false },
+	{ ECHO "Transfer-Encoding: chunked\r\n\r\nx\r\n", "HTTP/1.1 400 ", 1,
+	    true },
+	{ ECHO "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n",
+	    "HTTP/1.1 100 Continue\r\n\r\n", 1, false },
+	{ "GET /get HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n", 1, false },
+	{ "HEAD /get HTTP/1.1\r\n\r\n", "Content-Length: 0\r\n", 1, false },
+	{ "GET /echo HTTP/1.1\r\n\r\n", "Allow: POST\r\n", 1, false },
+	{ "TRACE /echo HTTP/1.1\r\n\r\n", "HTTP/1.1 405 ", 1, false },
+	{ "PUT /get HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
+	    "Allow: GET, HEAD\r\n", 1, true },
+	{ "GET /none HTTP/1.1\r\n\r\n", "HTTP/1.1 404 ", 1, false },
+	{ "GET /get/ HTTP/1.1\r\n\r\n", "HTTP/1.1 404 ", 1, false },
+	{ "POST /deny HTTP/1.1\r\nContent-Length: 1000\r\n\r\n",
+	    "HTTP/1.1 403 Forbidden\r\n", 1, true },
+	{ ECHO "Content-Length: 1001\r\n\r\n", "HTTP/1.1 413 ", 1, true },
+	{ ECHO "Transfer-Encoding: chunked\r\n\r\n3e9\r\n", "HTTP/1.1 413 ",
+	    1, true },
+	{ "nonsense\r\n\r\n", "HTTP/1.1 400 ", 1, true },
+	{ "GET /get HTTP/3.0\r\n\r\n", "HTTP/1.1 505 ", 1, true },
+	{ ECHO "Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+	    "HTTP/1.1 400 ", 1, true },
+};
+
+/* Written at once. */
+START_TEST(server)
+{
+	const char *data = server_rows[_i].data;
+	struct raw r;
+
+	raw_connect(&r, data, strlen(data));
+	while (count(&r.in, "HTTP/1.1 ") < server_rows[_i].answers ||
+	    count(&r.in, server_rows[_i].answer) == 0 ||
+	    r.closed != server_rows[_i].closes)
+		once();
+	if (!server_rows[_i].closes) {
+		/* it still serves */
+		unsigned before = count(&r.in, "HTTP/1.1 ");
+
+		if (strstr(data, "100-continue") != NULL)
+			raw_send(&r, "x" HELLO, strlen("x" HELLO));
+		else
+			raw_send(&r, HELLO, strlen(HELLO));
+		while (count(&r.in, "HTTP/1.1 ") == before)
+			once();
+	}
+	raw_free(&r);
+}
+END_TEST
+
+/* Byte by byte. */
+START_TEST(server_in_pieces)
+{
+	const char *data = server_rows[_i].data;
+	struct raw r;
+
+	raw_connect(&r, data, 1);
+	for (size_t i = 1; data[i] != '\0' && !r.closed; i++) {
+		while (r.len != 0 && !r.closed)
+			once();
+		if (!r.closed)
+			raw_send(&r, data + i, 1);
+	}
+	while (count(&r.in, "HTTP/1.1 ") < server_rows[_i].answers ||
+	    count(&r.in, server_rows[_i].answer) == 0 ||
+	    r.closed != server_rows[_i].closes)
+		once();
+	raw_free(&r);
+}
+END_TEST
+
+START_TEST(a_thousand_on_one_connection)
+{
+	struct c25_buf b = { 0 };
+	struct raw r;
+
+	for (int i = 0; i < 1000; i++)
+		c25_buf_lit(&b, HELLO);
+	raw_connect(&r, b.data, b.len);
+	while (count(&r.in, "\r\n\r\nhello") < 1000)
+		once();
+	ck_assert_uint_eq(handled, 1000);
+	raw_free(&r);
+	c25_buf_free(&b);
+}
+END_TEST
+
+/* Answers of 10 MB each: they must not pile up in the server. */
+START_TEST(who_does_not_read_is_not_read)
+{
+	static const char get[] = "GET /big HTTP/1.1\r\n\r\n";
+	struct c25_buf b = { 0 };
+	struct raw r;
+
+	for (int i = 0; i < 3; i++)
+		c25_buf_str(&b, get);
+	raw_connect(&r, b.data, b.len);
+	while (r.in.len < 3 * 10000000)
+		once();
+	ck_assert_uint_eq(count(&r.in, "HTTP/1.1 200 OK\r\n"), 3);
+	ck_assert_uint_eq(count(&r.in, "99999\n"), 3);
+	raw_free(&r);
+	c25_buf_free(&b);
+}
+END_TEST
+
+START_TEST(huge_heads_are_refused)
+{
+	struct c25_buf b = { 0 };
+	struct raw r;
+
+	c25_buf_lit(&b, "GET /get HTTP/1.1\r\nX: ");
+	while (b.len < 200000)
+		c25_buf_lit(&b, "xxxxxxxxxx");
+	raw_connect(&r, b.data, b.len);
+	while (count(&r.in, "HTTP/1.1 431 ") == 0 || !r.closed)
+		once();
+	ck_assert_uint_eq(handled, 0);
+	raw_free(&r);
+	c25_buf_free(&b);
+}
+END_TEST
+
+START_TEST(not_too_many_from_one_place)
+{
+	static struct raw r[70];
+	unsigned closed = 0;
+
+	for (int i = 0; i < 70; i++)
+		raw_connect(&r[i], "", 0);
+	while (closed < 6) {
+		once();
+		closed = 0;
+		for (int i = 0; i < 70; i++)
+			closed += r[i].closed;
+	}
+	ck_assert_uint_eq(closed, 6);
+	raw_send(&r[0], HELLO, strlen(HELLO));
+	while (count(&r[0].in, "hello") == 0)
+		once();
+	for (int i = 0; i < 70; i++)
+		raw_free(&r[i]);
+}
+END_TEST
+
+START_TEST(an_address_that_cannot_be)
+{
+	struct c25_http_listen h = how("127.0.0.1", c25_http_port(listener));
+	struct c25_http_listener *l;
+	struct c25_error err;
+	char want[64];
+
+	ck_assert_int_eq(c25_http_listen(loop, &h, &l, &err), -EADDRINUSE);
+	snprintf(want, sizeof(want), "listen.test: can't listen on "
+	    "127.0.0.1:%u: ", h.port);
+	ck_assert_msg(strncmp(err.text, want, strlen(want)) == 0, "%s",
+	    err.text);
+	h = how("192.0.2.1", 0);
+	ck_assert_int_eq(c25_http_listen(loop, &h, &l, &err),
+	    -EADDRNOTAVAIL);
+}
+END_TEST
+
+START_TEST(unlisten_drops_connections)
+{
+	struct raw idle, half;
+
+	raw_connect(&idle, HELLO, strlen(HELLO));
+	raw_connect(&half, HELLO, strlen(HELLO) - 2);
+	while (count(&idle.in, "hello") == 0 || half.len != 0)
+		once();
+	c25_http_unlisten(listener);
+	listener = NULL;
+	while (!idle.closed || !half.closed)
+		once();
+	raw_free(&idle);
+	raw_free(&half);
+}
+END_TEST
+
+/* ---- the client -------------------------------------------------------------- */
+
+static struct c25_http_client *client;
+static struct c25_http_result result;
+static char result_body[64], result_error[128];
+static unsigned results;
+static int repeat;		/* post again from `done` */
+
+static void
+on_done(void *ctx, const struct c25_http_result *r)
+{
+	result = *r;
+	snprintf(result_body, sizeof(result_body), "%s", r->body);
+	snprintf(result_error, sizeof(result_error), "%s", r->error);
+	results++;
+	if (repeat-- > 0)
+		ck_assert_int_eq(c25_http_post(client, "/echo", "again", 5),
+		    0);
+}
+
+static void
+client_for(uint16_t port)
+{
+	results = 0;
+	repeat = 0;
+	ck_assert_int_eq(c25_http_client_new(loop, &(struct c25_http_peer){
+	    .host = "127.0.0.1", .port = port }, on_done, NULL, &client), 0);
+}
+
+static void
+post(const char *path, const char *body)
+{
+	unsigned before = results;
+
+	ck_assert_int_eq(c25_http_post(client, path, body, strlen(body)), 0);
+	ck_assert_int_eq(c25_http_post(client, path, body, strlen(body)),
+	    -EBUSY);
+	ck_assert_uint_eq(results, before);
+	while (results == before)
+		once();
+}
+
+START_TEST(client_and_server)
+{
+	client_for(c25_http_port(listener));
+	post("/echo", "hello");
+	ck_assert_int_eq(result.status, 200);
+	ck_assert_str_eq(result_body, "hello");
+	ck_assert_str_eq(result.epoch, "e1");
+	ck_assert_str_eq(result_error, "");
+	ck_assert(result.fresh);
+	post("/none", "x");
+	ck_assert_int_eq(result.status, 404);
+	ck_assert(!result.fresh);
+	repeat = 100;
+	post("/echo", "more");
+	while (results < 103)
+		once();
+	ck_assert_str_eq(result_body, "again");
+	c25_http_client_free(client);
+}
+END_TEST
+
+START_TEST(client_finds_nobody)
+{
+	uint16_t port = c25_http_port(listener);
+
+	c25_http_unlisten(listener);
+	listener = NULL;
+	client_for(port);
+	post("/echo", "hello");
+	ck_assert_int_eq(result.status, 0);
+	ck_assert_str_ne(result_error, "");
+	c25_http_client_free(client);
+}
+END_TEST
+
+START_TEST(client_is_freed_at_any_time)
+{
+	client_for(c25_http_port(listener));
+	c25_http_client_free(client);		/* before anything */
+	client_for(c25_http_port(listener));
+	ck_assert_int_eq(c25_http_post(client, "/echo", "x", 1), 0);
+	c25_http_client_free(client);		/* connecting */
+	client_for(c25_http_port(listener));
+	ck_assert_int_eq(c25_http_post(client, "/echo", "x", 1), 0);
+	c25_http_abort(client);
+	ck_assert_int_eq(c25_http_post(client, "/echo", "y", 1), 0);
+	while (results == 0)
+		once();
+	ck_assert_str_eq(result_body, "y");
+	ck_assert_int_eq(c25_http_post(client, "/echo", "x", 1), 0);
+	c25_http_client_free(client);		/* waiting for the answer */
+	c25_http_client_free(NULL);
+}
+END_TEST
+
+START_TEST(client_outlives_the_loop)
+{
+	client_for(c25_http_port(listener));
+	ck_assert_int_eq(c25_http_post(client, "/echo", "x", 1), 0);
+	c25_timer_stop(&guard);
+	c25_loop_free(loop);
+	c25_http_client_free(client);
+	setup();
+}
+END_TEST
+
+/* A server that says what it is told to. */
+static struct raw script;
+static const char *script_text;
+static bool script_closes;
+static unsigned script_accepts;
+
+static void
+on_script_read(struct c25_watch *w, int fd, unsigned events, void *ctx)
+{
+	char buf[4096];
+	ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+	if (n > 0 && script_text != NULL) {
+		ck_assert_int_eq(send(fd, script_text, strlen(script_text),
+		    MSG_NOSIGNAL), (ssize_t)strlen(script_text));
+		if (!script_closes)
+			return;
+	}
+	c25_watch_close(w);
+	script.watch = NULL;
+}
+
+static void
+on_script_accept(struct c25_watch *w, int fd, unsigned events, void *ctx)
+{
+	int s = accept(fd, NULL, NULL);
+
+	ck_assert_int_ge(s, 0);
+	script_accepts++;
+	c25_watch_close(script.watch);
+	ck_assert_int_eq(c25_loop_watch(loop, s, C25_READ, on_script_read,
+	    NULL, &script.watch), 0);
+}
+
+static void
+script_start(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct c25_watch *w;
+
+	script.watch = NULL;
+	script_accepts = 0;
+	script_closes = false;
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, len), 0);
+	ck_assert_int_eq(listen(fd, 5), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	ck_assert_int_eq(c25_loop_watch(loop, fd, C25_READ, on_script_accept,
+	    NULL, &w), 0);
+	client_for(ntohs(sa.sin_port));
+}
+
+#define OK "HTTP/1.1 200 OK\r\n"
+
+static const struct {
+	const char *text;	/* NULL: closes */
+	bool closes;
+	int status;		/* 0: an error */
+	const char *body;
+	bool reuse;		/* may the connection be used again? */
+} client_rows[] = {
+	{ OK "Content-Length: 2\r\n\r\n{}", false, 200, "{}", true },
+	{ OK "Content-Length: 0\r\n\r\n", false, 200, "", true },
+	{ OK "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n"
+	    "\r\n", false, 200, "{}", true },
+	{ OK "\r\n{}", true, 200, "{}", false },
+	{ OK "Connection: close\r\nContent-Length: 2\r\n\r\n{}", false, 200,
+	    "{}", false },
+	{ "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, 200, "{}",
+	    false },
+	{ "HTTP/1.1 100 Continue\r\n\r\n" OK "Content-Length: 2\r\n\r\n{}",
+	    false, 200, "{}", true },
+	{ "HTTP/1.1 204 No Content\r\n\r\n", false, 204, "", true },
+	{ "HTTP/1.1 500 Oops\r\nContent-Length: 1\r\n\r\nx", false, 500, "x",
+	    true },
+	{ OK "Content-Length: 2\r\n\r\n{}" OK "Content-Length: 1\r\n\r\nx",
+	    false, 200, "{}", false },
+	/* errors */
+	{ NULL, true, 0, "", false },
+	{ OK, true, 0, "", false },
+	{ OK "Content-Length: 3\r\n\r\n{}", true, 0, "", false },
+	{ OK "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", true, 0, "",
+	    false },
+	{ OK "Transfer-Encoding: chunked\r\n\r\nx\r\n", false, 0, "", false },
+	{ OK "Content-Length: 2000000\r\n\r\n{}", false, 0, "", false },
+	{ OK "Content-Length: x\r\n\r\n{}", false, 0, "", false },
+	{ "HTTP/1.1 101 Switching\r\n\r\n", false, 0, "", false },
+	{ "SSH-2.0-OpenSSH_9.2\r\n\r\n", false, 0, "", false },
+};
+
+START_TEST(client_meets)
+{
+	script_start();
+	script_text = client_rows[_i].text;
+	script_closes = client_rows[_i].closes;
+	post("/", "x");
+	ck_assert_int_eq(result.status, client_rows[_i].status);
+	ck_assert_str_eq(result_body, client_rows[_i].body);
+	ck_assert_int_eq(result_error[0] == '\0', result.status != 0);
+	post("/", "x");
+	ck_assert_int_eq(result.status, client_rows[_i].status);
+	ck_assert_int_eq(!result.fresh, client_rows[_i].reuse);
+	c25_http_client_free(client);
+}
+END_TEST
+
+/* Closed while idle: the next request doesn't suffer from it. */
+START_TEST(client_tries_again_when_it_was_closed_under_it)
+{
+	script_start();
+	script_text = OK "Content-Length: 2\r\n\r\n{}";
+	post("/", "x");
+	ck_assert_int_eq(result.status, 200);
+	c25_watch_close(script.watch);
+	script.watch = NULL;
+	post("/", "x");
+	ck_assert_int_eq(result.status, 200);
+	ck_assert(result.fresh);
+	ck_assert_uint_eq(script_accepts, 2);
+	/* but only once, and not on a new connection */
+	script_text = NULL;
+	post("/", "x");
+	ck_assert_int_eq(result.status, 0);
+	ck_assert_uint_eq(script_accepts, 3);
+	c25_http_client_free(client);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("http");
+	TCase *tc = tcase_create("http");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	ADD_ROWS(tc, server, server_rows);
+	ADD_ROWS(tc, server_in_pieces, server_rows);
+	tcase_add_test(tc, a_thousand_on_one_connection);
+	tcase_add_test(tc, who_does_not_read_is_not_read);
+	tcase_add_test(tc, huge_heads_are_refused);
+	tcase_add_test(tc, not_too_many_from_one_place);
+	tcase_add_test(tc, an_address_that_cannot_be);
+	tcase_add_test(tc, unlisten_drops_connections);
+	tcase_add_test(tc, client_and_server);
+	tcase_add_test(tc, client_finds_nobody);
+	tcase_add_test(tc, client_is_freed_at_any_time);
+	tcase_add_test(tc, client_outlives_the_loop);
+	ADD_ROWS(tc, client_meets, client_rows);
+	tcase_add_test(tc, client_tries_again_when_it_was_closed_under_it);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests of the connector role: who may ask and what becomes of an entry. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sidecar/config.h"
+#include "sidecar/serve.h"
+#include "tests/unit/suite.h"
+
+static struct c25_serve *s;
+static struct c25_config *cfg;
+static struct c25_buf out;
+
+static const char demo[] = "{ 'apps': ["
+    "{ 'name': 'wiki', 'destinations': ['10.0.0.0/8', 'fd00::/16',"
+    "    '127.0.0.0/8', '::ffff:0:0/96'] },"
+    "{ 'name': 'mail', 'destinations': ['10.0.0.0/8'] } ],"
+    "'listen': { 'transitIP': 'http://127.0.0.1:8025' },"
+    "'peers': ["
+    "{ 'name': 'edge', 'addresses': ['10.9.0.1', 'fd99::1'],"
+    "  'apps': ['wiki', 'ghost'] },"
+    "{ 'name': 'four', 'addresses': ['10.9.0.2'],"
+    "  'apps': ['wiki', 'mail'] },"
+    "{ 'name': 'none', 'addresses': ['10.9.0.3'] },"
+    "{ 'name': 'key', 'addresses': ['10.9.0.4'], 'publicKey':"
+    "  'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=',"
+    "  'apps': ['wiki'] } ] }";
+
+static struct c25_config *
+parse(const char *quoted)
+{
+	struct c25_config_errors errs = { 0 };
+	struct c25_config *c = NULL;
+	char *text = strdup(quoted), line[C25_CONFIG_LINE_MAX];
+
+	ck_assert_ptr_nonnull(text);
+	for (char *p = text; *p != '\0'; p++)
+		if (*p == '\'')
+			*p = '"';
+	ck_assert_msg(c25_config_parse(text, strlen(text), "demo", &c,
+	    &errs) == 0, "%s", c25_config_error_line(&errs, 0, line));
+	c25_config_errors_free(&errs);
+	free(text);
+	return c;
+}
+
+static struct c25_addr
+addr(const char *text)
+{
+	struct c25_addr a;
+
+	ck_assert_int_eq(c25_addr_parse(&a, text, strlen(text)), 0);
+	return a;
+}
+
+static void
+setup(void)
+{
+	struct c25_addr own[] = { addr("10.9.0.254"), addr("fd00::254") };
+	struct c25_error err;
+
+	ck_assert_int_eq(c25_serve_new(&s, &err), 0);
+	c25_serve_own_set(s, own, 2);
+	cfg = parse(demo);
+	ck_assert_int_eq(c25_serve_configure(s, cfg, &err), 0);
+}
+
+static void
+teardown(void)
+{
+	c25_serve_free(s);
+	c25_config_free(cfg);
+	c25_buf_free(&out);
+}
+
+static int
+ask(const char *source, const char *body)
+{
+	struct c25_addr a = addr(source);
+
+	return c25_serve_request(s, &a, body, strlen(body), 1000, &out);
+}
+
+static const struct {
+	const char *source;
+	int status;
+} admit_rows[] = {
+	{ "10.9.0.1", 200 },
+	{ "::ffff:10.9.0.1", 200 },
+	{ "fd99::1", 200 },
+	{ "10.9.0.3", 200 },		/* known, may use nothing */
+	{ "10.9.0.4", 403 },		/* has a key, we can't check */
+	{ "10.9.0.5", 403 },
+	{ "fd99::2", 403 },
+	{ "127.0.0.1", 403 },
+};
+
+START_TEST(admit)
+{
+	ck_assert_int_eq(ask(admit_rows[_i].source, "{}"),
+	    admit_rows[_i].status);
+	if (admit_rows[_i].status == 200)
+		ck_assert_str_eq(out.data, "{}");
+	else
+		ck_assert_uint_eq(c25_serve_stats(s)->denied, 1);
+	ck_assert_uint_eq(c25_serve_stats(s)->requests, 1);
+}
+END_TEST
+
+START_TEST(without_the_role_503)
+{
+	struct c25_error err;
+
+	ck_assert_int_eq(c25_serve_configure(s, NULL, &err), 0);
+	ck_assert_int_eq(ask("10.9.0.1", "{}"), 503);
+	ck_assert_int_eq(ask("10.9.0.5", "x"), 503);
+}
+END_TEST
+
+START_TEST(bad_bodies_400)
+{
+	ck_assert_int_eq(ask("10.9.0.1", "{"), 400);
+	ck_assert_int_eq(ask("10.9.0.1", "{\"transitIPs\":[{\"transitIP\":"
+	    "\"1.2.3\"}]}"), 400);
+	ck_assert_int_eq(ask("10.9.0.5", "{"), 403);	/* the source first */
+}
+END_TEST
+
+/* One entry: transit, destination, app, asked by whom, and the code. */
+static const struct {
+	const char *source, *transit, *destination, *app;
+	int code;
+} entry_rows[] = {
+	{ "10.9.0.1", "169.254.64.1", "10.1.2.3", "wiki", 0 },
+	{ "10.9.0.1", "fd25::1", "fd00::1", "wiki", 0 },
+	{ "fd99::1", "169.254.64.1", "10.1.2.3", "wiki", 0 },
+	/* 6 before everything else, for known and unknown apps alike */
+	{ "10.9.0.1", "169.254.64.1", "10.1.2.3", "mail", 6 },
+	{ "10.9.0.1", "169.254.64.1", "10.1.2.3", "nope", 6 },
+	{ "10.9.0.1", "169.254.64.1", "10.1.2.3", "", 6 },
+	{ "10.9.0.1", "169.254.64.1", "10.1.2.3", "WIKI", 6 },
+	{ "10.9.0.3", "169.254.64.1", "10.1.2.3", "wiki", 6 },
+	{ "10.9.0.1", "", "", "mail", 6 },
+	/* 5: granted, not defined; before unset addresses */
+	{ "10.9.0.1", "169.254.64.1", "10.1.2.3", "ghost", 5 },
+	{ "10.9.0.1", "", "", "ghost", 5 },
+	/* 1: unset, before families */
+	{ "10.9.0.1", "", "10.1.2.3", "wiki", 1 },
+	{ "10.9.0.1", "169.254.64.1", "", "wiki", 1 },
+	{ "10.9.0.1", "", "", "wiki", 1 },
+	/* 4: families, before the peer's */
+	{ "10.9.0.1", "169.254.64.1", "fd00::1", "wiki", 4 },
+	{ "10.9.0.2", "fd25::1", "10.1.2.3", "wiki", 4 },
+	{ "10.9.0.1", "169.254.64.1", "::ffff:10.1.2.3", "wiki", 4 },
+	/* 3: before the destination */
+	{ "10.9.0.2", "fd25::1", "fd00::1", "wiki", 3 },
+	{ "10.9.0.2", "fd25::1", "::1", "wiki", 3 },
+	/* 1: where it may not lead */
+	{ "10.9.0.1", "169.254.64.1", "192.0.2.1", "wiki", 1 },
+	{ "10.9.0.1", "169.254.64.1", "127.0.0.1", "wiki", 1 },
+	{ "10.9.0.1", "169.254.64.1", "10.9.0.254", "wiki", 1 },
+	{ "10.9.0.1", "fd25::1", "fd00::254", "wiki", 1 },
+	{ "10.9.0.1", "fd25::1", "::ffff:10.1.2.3", "wiki", 1 },
+	{ "10.9.0.1", "::ffff:169.254.64.1", "fd00::1", "wiki", 1 },
+};
+
+START_TEST(entry)
+{
+	char body[512], want[32];
+
+	(void)snprintf(body, sizeof(body), "{\"transitIPs\":[{"
+	    "\"transitIP\":\"%s\",\"destinationIP\":\"%s\",\"app\":\"%s\"}]}",
+	    entry_rows[_i].transit, entry_rows[_i].destination,
+	    entry_rows[_i].app);
+	ck_assert_int_eq(ask(entry_rows[_i].source, body), 200);
+	(void)snprintf(want, sizeof(want), entry_rows[_i].code == 0 ?
+	    "{\"transitIPs\":[{}]}" : "{\"transitIPs\":[{\"code\":%d,",
+	    entry_rows[_i].code);
+	ck_assert_int_eq(strncmp(out.data, want, strlen(want)), 0);
+	ck_assert_uint_eq(c25_mappings_count(c25_serve_mappings(s)),
+	    entry_rows[_i].code == 0);
+}
+END_TEST
+
+/* Digits of the codes for a request of entries "transit>destination@app". */
+static const char *
+codes_of(const char *const *entries, char codes[16])
+{
+	struct c25_wire_entry e[16] = { 0 };
+	char t[64], d[64], app[16][32];
+	uint8_t c[16];
+	size_t n = 0;
+
+	for (; entries[n] != NULL; n++) {
+		ck_assert_int_eq(sscanf(entries[n], "%63[^>]>%63[^@]@%31s",
+		    t, d, app[n]), 3);
+		e[n] = (struct c25_wire_entry){ addr(t), addr(d), app[n],
+		    "" };
+	}
+	c25_serve_entries(s, 0, e, n, 1000, c);
+	for (size_t i = 0; i < n; i++)
+		codes[i] = (char)('0' + c[i]);
+	codes[n] = '\0';
+	return codes;
+}
+
+START_TEST(duplicates_count_from_the_first_accepted)
+{
+	static const char *const rows[] = {
+		"169.254.64.1>192.0.2.1@wiki",	/* refused: not seen */
+		"169.254.64.1>10.0.0.1@wiki",
+		"169.254.64.1>10.0.0.2@wiki",
+		"169.254.64.1>10.0.0.2@mail",	/* 2 comes before 6 */
+		"169.254.64.2>10.0.0.1@wiki",
+		"169.254.64.2>192.0.2.1@wiki",
+		NULL
+	};
+	struct c25_addr t = addr("169.254.64.1"), d = addr("10.0.0.1");
+	struct c25_mapping it;
+	char codes[16];
+
+	ck_assert_str_eq(codes_of(rows, codes), "102202");
+	ck_assert_int_eq(c25_mappings_get(c25_serve_mappings(s), 0, &t, 1000,
+	    &it), 0);
+	ck_assert(c25_addr_eq(&it.destination, &d));
+	/* another request may map it anew: the newest wins */
+	ck_assert_str_eq(codes_of(rows + 2, codes), "0202");
+}
+END_TEST
+
+START_TEST(a_large_request_has_its_duplicates_found)
+{
+	enum { N = 5000 };
+	static struct c25_wire_entry e[N];
+	static uint8_t codes[N];
+
+	for (unsigned i = 0; i < N; i++) {
+		unsigned k = i % (N - 10);
+
+		e[i] = (struct c25_wire_entry){
+		    c25_addr_v4((uint8_t[]){ 169, 254, (uint8_t)(k >> 8),
+		    (uint8_t)k }), addr("10.0.0.1"), "wiki", "" };
+	}
+	c25_serve_entries(s, 0, e, N, 1000, codes);
+	for (unsigned i = 0; i < N; i++)
+		ck_assert_uint_eq(codes[i], i < N - 10 ? 0 : 2);
+	/* and a small one after it starts from nothing */
+	c25_serve_entries(s, 0, e, 2, 1000, codes);
+	ck_assert_uint_eq(codes[0] + codes[1], 0);
+	ck_assert_uint_eq(c25_serve_stats(s)->mappings_ok, N - 10 + 2);
+	ck_assert_uint_eq(c25_serve_stats(s)->mappings_refused, 10);
+}
+END_TEST
+
+START_TEST(a_reload_drops_what_is_no_longer_allowed)
+{
+	static const char *const rows[] = { "169.254.64.1>10.0.0.1@wiki",
+		"169.254.64.2>10.1.0.1@wiki", NULL };
+	static const char less[] = "{ 'apps': [{ 'name': 'wiki',"
+	    "'destinations': ['10.1.0.0/16'] }],"
+	    "'listen': { 'transitIP': 'http://127.0.0.1:8025' },"
+	    "'peers': [{ 'name': 'edge', 'addresses': ['10.9.0.1'],"
+	    "'apps': ['wiki'] }] }";
+	struct c25_config *old = cfg;
+	struct c25_error err;
+	char codes[16];
+
+	ck_assert_str_eq(codes_of(rows, codes), "00");
+	cfg = parse(less);
+	ck_assert_int_eq(c25_serve_configure(s, cfg, &err), 0);
+	c25_config_free(old);
+	ck_assert_uint_eq(c25_mappings_count(c25_serve_mappings(s)), 1);
+	ck_assert_int_eq(ask("10.9.0.2", "{}"), 403);
+	ck_assert_int_eq(ask("10.9.0.1", "{}"), 200);
+	ck_assert_int_eq(c25_serve_configure(s, NULL, &err), 0);
+	ck_assert_uint_eq(c25_mappings_count(c25_serve_mappings(s)), 0);
+}
+END_TEST
+
+START_TEST(epochs_differ)
+{
+	struct c25_serve *other;
+	struct c25_error err;
+
+	ck_assert_int_eq(c25_serve_new(&other, &err), 0);
+	ck_assert_str_ne(c25_serve_epoch(s), c25_serve_epoch(other));
+	ck_assert_uint_eq(strlen(c25_serve_epoch(s)), 32);
+	c25_serve_free(other);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("serve");
+	TCase *tc = tcase_create("serve");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	ADD_ROWS(tc, admit, admit_rows);
+	tcase_add_test(tc, without_the_role_503);
+	tcase_add_test(tc, bad_bodies_400);
+	ADD_ROWS(tc, entry, entry_rows);
+	tcase_add_test(tc, duplicates_count_from_the_first_accepted);
+	tcase_add_test(tc, a_large_request_has_its_duplicates_found);
+	tcase_add_test(tc, a_reload_drops_what_is_no_longer_allowed);
+	tcase_add_test(tc, epochs_differ);
+	suite_add_tcase(suite, tc);
+	return run_suite(suite);
+}
