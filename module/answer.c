@@ -372,7 +372,7 @@ enum c25_answer c25_answer_real(struct module_qstate *qstate,
 	return C25_ANSWER_OK;
 }
 
-/* ---- without asking anybody ------------------------------------------------ */
+/* ---- without asking anybody ---- */
 
 /* A name of an address in a magic pool: the domain while it is assigned.
  * Other types than PTR don't exist there. */
@@ -380,8 +380,8 @@ static enum c25_answer answer_reverse(struct module_qstate *qstate,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg **out, enum c25_failure *why)
 {
-	struct c25_assignment a;
-	struct c25_rdata rdata = { .bytes = a.domain.wire };
+	struct c25_assignment a = { .lease_end_ms = 0 };
+	struct c25_rdata rdata = { .len = 0 };
 	uint64_t now_ms = c25_now_ms();
 	time_t ttl = 0;
 	int r = -EUCLEAN;
@@ -400,6 +400,7 @@ static enum c25_answer answer_reverse(struct module_qstate *qstate,
 	c25_state_count(w, C25_STAT_PTR, c25_query_clients(qstate));
 	*out = c25_reply_new(qstate, r == 0 ? LDNS_RCODE_NOERROR :
 		LDNS_RCODE_NXDOMAIN, 1, ttl);
+	rdata.bytes = a.domain.wire;
 	rdata.len = r == 0 ? a.domain.len : 0;
 	if (*out == NULL || (r == 0 && (v->qtype == LDNS_RR_TYPE_PTR ||
 	    v->qtype == LDNS_RR_TYPE_ANY) && !c25_reply_add(qstate, *out,

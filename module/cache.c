@@ -175,7 +175,7 @@ void c25_cache_remove_public(struct module_qstate *qstate)
 		qstate->qinfo.qclass, qstate->query_flags);
 }
 
-/* ---- purging -------------------------------------------------------------- */
+/* ---- purging ---- */
 
 /* A message to be removed: its question and hash. */
 struct purge_item {

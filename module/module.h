@@ -102,7 +102,7 @@ struct c25_query {
 	enum c25_failure failure;
 };
 
-/* ---- state.c: attaching, policies, workers ------------------------------ */
+/* ---- state.c: attaching, policies, workers ---- */
 
 /*
  * Make the process's state and try to attach. Not being able to attach is no
@@ -146,7 +146,7 @@ void c25_state_count(struct c25_worker *w, enum c25_stat stat, uint64_t n);
 /* Bytes of heap the module has. */
 size_t c25_state_mem(const struct c25_module *m);
 
-/* ---- bell.c: the doorbell ------------------------------------------------ */
+/* ---- bell.c: the doorbell ---- */
 
 /* Connect if need be, at most once a second; without events too. */
 void c25_bell_keep(struct c25_worker *w);
@@ -155,7 +155,7 @@ void c25_bell_ring(struct c25_worker *w);
 /* For deinit: the worker's event base is gone already. */
 void c25_bell_close(struct c25_worker *w);
 
-/* ---- cache.c: the messages kept from clients ------------------------------ */
+/* ---- cache.c: the messages kept from clients ---- */
 
 /*
  * The real message for this query state from our part of the message cache.
@@ -185,13 +185,13 @@ void c25_cache_remove_public(struct module_qstate *qstate);
 size_t c25_cache_purge(struct module_env *env,
 	const struct c25_policy *policy);
 
-/* ---- learn.c: responses of servers, before the iterator uses them ----------- */
+/* ---- learn.c: responses of servers, before the iterator uses them ---- */
 
 /* An inplace_cb_query_response_func_type. */
 int c25_learn_response(struct module_qstate *qstate,
 	struct dns_msg *response, int id, void *arg);
 
-/* ---- reply.c: making messages ----------------------------------------------- */
+/* ---- reply.c: making messages ---- */
 
 /* One record's data, without the length before it. */
 struct c25_rdata {
@@ -223,7 +223,7 @@ struct dns_msg *c25_reply_trim(struct module_qstate *qstate,
 /* Add an Extended DNS Error for clients with EDNS. Ref: RFC 8914. */
 void c25_reply_forged(struct module_qstate *qstate);
 
-/* ---- answer.c: what the client gets ------------------------------------------ */
+/* ---- answer.c: what the client gets ---- */
 
 enum c25_answer {
 	C25_ANSWER_OK,		/* *out is the answer */
@@ -241,7 +241,7 @@ enum c25_answer c25_answer_own(struct module_qstate *qstate,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg **out, enum c25_failure *why);
 
-/* ---- query.c: the life of a query state ---------------------------------------- */
+/* ---- query.c: the life of a query state ---- */
 
 void c25_query_start(struct module_qstate *qstate, int id,
 	struct c25_worker *w);

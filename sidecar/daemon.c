@@ -283,7 +283,8 @@ table_open(struct c25_daemon *d, const struct c25_config *cfg,
 		c25_log(C25_LOG_INFO, "table: %s/%s attached, generation "
 			"%llu", d->run_dir, C25_TABLE_FILE,
 			(unsigned long long)c25_table_generation(d->table));
-		if (c25_table_capacity(d->table) != want)
+		if (c25_config_is_client(cfg) &&
+				c25_table_capacity(d->table) != want)
 			tell(out, "warning: table.maxAssignments: %u, but "
 				"the table that is there has room for %u: "
 				"stop conn25d, remove %s/%s (its assignments "
@@ -303,6 +304,23 @@ table_open(struct c25_daemon *d, const struct c25_config *cfg,
 		c25_log(C25_LOG_INFO, "table: %s/%s made for %u assignments",
 			d->run_dir, C25_TABLE_FILE, want);
 	return r;
+}
+
+/*
+ * Does this configuration need a table? Without the client role only to take
+ * back what an earlier conn25d published: Unbound would go by it for ever.
+ */
+static bool
+needs_table(const struct c25_daemon *d, const struct c25_config *cfg)
+{
+	struct c25_table *t;
+
+	if (c25_config_is_client(cfg))
+		return true;
+	if (c25_table_attach(d->run_dir, &t, NULL) != 0)
+		return false;
+	c25_table_detach(t);
+	return true;
 }
 
 static void
@@ -420,7 +438,7 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	r = listeners_open(d, cfg, fresh, err);
 	if (r != 0)
 		return r;
-	if (d->table == NULL && c25_config_is_client(cfg)) {
+	if (d->table == NULL && needs_table(d, cfg)) {
 		r = client_open(d, cfg, out, err);
 		if (r != 0)
 			goto undo;

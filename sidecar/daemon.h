@@ -17,7 +17,8 @@
  *   reload     first everything that may be refused, then the change; a
  *              configuration that can't be applied changes nothing.
  *   roles      without the client role there is no table, no doorbell and
- *              no pusher; the members are NULL then.
+ *              no pusher (the members are NULL then), unless an earlier
+ *              conn25d left a table: it gets a policy that matches nothing.
  *   threads    one.
  */
 #ifndef CONN25_DAEMON_H

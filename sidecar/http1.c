@@ -334,7 +334,7 @@ c25_http1_reason(int status)
 	return "";
 }
 
-/* ---- chunked coding --------------------------------------------------------- */
+/* ---- chunked coding ----------------------------------------------------- */
 
 static int
 hex(char c)

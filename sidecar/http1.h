@@ -86,7 +86,7 @@ bool c25_http1_is(const char *piece, size_t len, const char *text);
 /* The reason phrase of a status, "" when unknown. */
 const char *c25_http1_reason(int status);
 
-/* ---- chunked coding, RFC 9112 7.1 ------------------------------------------ */
+/* ---- chunked coding, RFC 9112 7.1 --------------------------------------- */
 
 enum c25_chunk_state {
 	C25_CHUNK_SIZE = 0,	/* hex digits */

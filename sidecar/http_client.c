@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The HTTP client; see http.h. libwebsockets connects, does TLS and moves
- * the bytes (as a raw connection); what they mean is read here and in
- * http1.c.
+ * The HTTP client; see http.h. libwebsockets connects and moves the bytes (as
+ * a raw connection), tls.c is between for https; what they mean is read here
+ * and in http1.c.
  */
 #include "http.h"
 
@@ -13,6 +13,7 @@
 
 #include "http1.h"
 #include "loop_private.h"
+#include "tls.h"
 
 enum state {
 	STATE_OFF,		/* no connection */
@@ -31,6 +32,7 @@ struct c25_http_client {
 
 	struct lws *wsi;		/* NULL: STATE_OFF */
 	enum state state;
+	struct c25_tls *tls;		/* NULL: plain */
 	struct c25_timer timer;		/* connect, then response */
 
 	/* the request on the way */
@@ -40,8 +42,9 @@ struct c25_http_client {
 	const char *path;
 	const char *body;
 	size_t len;
-	struct c25_buf request;		/* its bytes, after LWS_PRE */
-	const char *failed;		/* deliver this from the timer */
+	struct c25_buf request;		/* its bytes */
+	struct c25_buf out;		/* for the network, after LWS_PRE */
+	char failed[128];		/* deliver this from the timer */
 
 	/* the response */
 	struct c25_buf in;		/* head, until it is complete */
@@ -65,6 +68,8 @@ client_drop(struct c25_http_client *c)
 	}
 	c->wsi = NULL;
 	c->state = STATE_OFF;
+	c25_tls_free(c->tls);
+	c->tls = NULL;
 }
 
 static void
@@ -85,7 +90,7 @@ client_done(struct c25_http_client *c, const char *error)
 	}
 	c25_timer_stop(&c->timer);
 	c->busy = false;
-	c->failed = NULL;
+	c->failed[0] = '\0';
 	c->done(c->ctx, &r);
 }
 
@@ -93,11 +98,14 @@ client_done(struct c25_http_client *c, const char *error)
 static void
 client_fail(struct c25_http_client *c, const char *error)
 {
+	char text[sizeof(c->failed)];
+
+	snprintf(text, sizeof(text), "%s", error);
 	client_drop(c);
-	client_done(c, error);
+	client_done(c, text);
 }
 
-/* ---- sending -------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------ */
 
 static void
 response_reset(struct c25_http_client *c)
@@ -117,9 +125,6 @@ request_format(struct c25_http_client *c)
 	bool v6 = strchr(c->host, ':') != NULL;
 
 	c25_buf_clear(b);
-	if (!c25_buf_reserve(b, LWS_PRE + 512 + c->len))
-		return;
-	b->len = LWS_PRE;
 	c25_buf_format(b, "POST %s HTTP/1.1\r\nHost: %s%s%s", c->path,
 		v6 ? "[" : "", c->host, v6 ? "]" : "");
 	if (c->peer.port != (c->peer.tls ? 443 : 80))
@@ -130,28 +135,49 @@ request_format(struct c25_http_client *c)
 	c25_buf_add(b, c->body, c->len);
 }
 
+/* Bytes to the network (lws keeps what the socket doesn't take). Returns:
+ * false: broken. */
+static bool
+put(struct c25_http_client *c, const char *data, size_t len)
+{
+	struct c25_buf *b = &c->out;
+
+	c25_buf_clear(b);
+	if (!c25_buf_reserve(b, LWS_PRE + len))
+		return false;
+	b->len = LWS_PRE;
+	if (c->tls != NULL)
+		c25_tls_out(c->tls, b);
+	else
+		c25_buf_add(b, data, len);
+	if (b->failed)
+		return false;
+	len = b->len - LWS_PRE;
+	return len == 0 || lws_write(c->wsi, (unsigned char *)b->data +
+		LWS_PRE, len, LWS_WRITE_RAW) >= (int)len;
+}
+
 /* Write the request; the connection is there. Returns: false: broken. */
 static bool
 client_send(struct c25_http_client *c)
 {
-	size_t len;
-
 	response_reset(c);
 	request_format(c);
 	if (c->request.failed)
 		return false;
-	len = c->request.len - LWS_PRE;
 	c25_timer_set(&c->timer, C25_HTTP_RESPONSE_MS);
-	return lws_write(c->wsi, (unsigned char *)c->request.data + LWS_PRE,
-		len, LWS_WRITE_RAW) >= (int)len;
+	if (c->tls != NULL && c25_tls_write(c->tls, c->request.data,
+	    c->request.len) != 0)
+		return false;
+	return put(c, c->request.data, c->request.len);
 }
 
 /* From inside c25_http_post(): tell later. */
 static void
 fail_later(struct c25_http_client *c, const char *error)
 {
+	snprintf(c->failed, sizeof(c->failed), "%s", error);
 	client_drop(c);
-	c->failed = error;
 	c25_timer_set(&c->timer, 0);
 }
 
@@ -171,19 +197,15 @@ client_connect(struct c25_http_client *c)
 		.pwsi = &c->wsi,
 	};
 
-	if (c->peer.tls) {
-		info.ssl_connection = LCCSCF_USE_SSL;
-		info.vhost = c25_loop_tls_vhost(c->loop);
-	}
 	c->fresh = true;
 	c->state = STATE_CONNECTING;
-	c->failed = NULL;
+	c->failed[0] = '\0';
 	c25_timer_set(&c->timer, C25_HTTP_CONNECT_MS);
-	if (info.vhost == NULL) {
+	if (c->peer.tls && c25_tls_new(c->host, &c->tls) != 0) {
 		fail_later(c, "TLS can't be set up");
 	} else if (lws_client_connect_via_info(&info) == NULL) {
 		c->wsi = NULL;		/* it may have been set: it's freed */
-		if (c->failed == NULL)
+		if (c->failed[0] == '\0')
 			fail_later(c, "can't connect");
 	}
 }
@@ -229,7 +251,7 @@ on_timer(void *ctx)
 
 	if (!c->busy)
 		return;
-	if (c->failed != NULL)
+	if (c->failed[0] != '\0')
 		client_fail(c, c->failed);
 	else if (c->state == STATE_CONNECTING)
 		client_fail(c, "no connection in time");
@@ -237,7 +259,7 @@ on_timer(void *ctx)
 		client_fail(c, "no answer in time");
 }
 
-/* ---- receiving ------------------------------------------------------------- */
+/* ---- receiving ---------------------------------------------------------- */
 
 /* The response is there; `more` bytes came after it. */
 static void
@@ -345,11 +367,79 @@ on_bytes(struct c25_http_client *c, const char *data, size_t len)
 		client_fail(c, error);
 }
 
+/* TCP or TLS is there. */
+static void
+on_ready(struct c25_http_client *c)
+{
+	c->state = STATE_ON;
+	if (c->busy && !client_send(c))
+		client_fail(c, "connection broken");
+}
+
+/* A piece of the handshake. Returns: false when it has failed. */
+static bool
+tls_step(struct c25_http_client *c, const void *data, size_t len)
+{
+	bool before = c25_tls_ready(c->tls);
+
+	if (c25_tls_step(c->tls, data, len) != 0) {
+		(void)put(c, NULL, 0);		/* the alert */
+		client_fail(c, c25_tls_error(c->tls));
+		return false;
+	}
+	if (!before && c25_tls_ready(c->tls))
+		on_ready(c);
+	else if (!put(c, NULL, 0))
+		client_fail(c, "connection broken");
+	return c->tls != NULL;
+}
+
+static void
+on_connected(struct c25_http_client *c)
+{
+	if (c->tls == NULL)
+		on_ready(c);
+	else
+		(void)tls_step(c, NULL, 0);
+}
+
+static void
+on_network(struct c25_http_client *c, const char *data, size_t len)
+{
+	struct lws *wsi = c->wsi;
+	char plain[16384];
+	ssize_t n;
+
+	if (c->tls == NULL) {
+		on_bytes(c, data, len);
+		return;
+	}
+	if (!c->busy && !c25_tls_ready(c->tls)) {
+		client_drop(c);
+		return;
+	}
+	if (!tls_step(c, data, len))
+		return;
+	while (c->wsi == wsi && c->tls != NULL) {
+		n = c25_tls_read(c->tls, plain, sizeof(plain));
+		if (n > 0) {
+			on_bytes(c, plain, (size_t)n);
+			continue;
+		}
+		if (n < 0 && !c->busy)
+			client_drop(c);
+		/* on the way: what is there may do, see on_close() */
+		break;
+	}
+}
+
 static void
 on_close(struct c25_http_client *c)
 {
 	c->wsi = NULL;
 	c->state = STATE_OFF;
+	c25_tls_free(c->tls);
+	c->tls = NULL;
 	if (!c->busy)
 		return;
 	if (c->again) {
@@ -389,19 +479,17 @@ c25_http_client_callback(struct lws *wsi, enum lws_callback_reasons reason,
 	switch (reason) {
 	case LWS_CALLBACK_RAW_CONNECTED:
 		c->wsi = wsi;
-		c->state = STATE_ON;
-		if (c->busy && !client_send(c))
-			client_fail(c, "connection broken");
+		on_connected(c);
 		break;
 	case LWS_CALLBACK_RAW_RX:
-		on_bytes(c, in, len);
+		on_network(c, in, len);
 		break;
 	case LWS_CALLBACK_RAW_CLOSE:
 		on_close(c);
 		break;
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
 		/* may be called inside c25_http_post() */
-		if (c->busy && c->failed == NULL) {
+		if (c->busy && c->failed[0] == '\0') {
 			c->wsi = NULL;
 			fail_later(c, connect_error(in, len));
 		}
@@ -412,7 +500,7 @@ c25_http_client_callback(struct lws *wsi, enum lws_callback_reasons reason,
 	return 0;
 }
 
-/* ---- create and free --------------------------------------------------------- */
+/* ---- create and free ---------------------------------------------------- */
 
 int
 c25_http_client_new(struct c25_loop *loop, const struct c25_http_peer *peer,
@@ -459,6 +547,7 @@ c25_http_client_free(struct c25_http_client *c)
 			c->next->prev = c->prev;
 	}
 	c25_buf_free(&c->request);
+	c25_buf_free(&c->out);
 	c25_buf_free(&c->in);
 	c25_buf_free(&c->answer);
 	free(c->host);

@@ -44,7 +44,7 @@ static const struct lws_protocols protocols[] = {
 	{ .name = NULL }
 };
 
-/* ---- libwebsockets' log --------------------------------------------------- */
+/* ---- libwebsockets' log ------------------------------------------------- */
 
 static void
 log_lws(int level, const char *line)
@@ -64,7 +64,7 @@ log_setup(void)
 	lws_set_log_level(LLL_ERR | LLL_WARN, log_lws);
 }
 
-/* ---- create, run, free ------------------------------------------------------ */
+/* ---- create, run, free -------------------------------------------------- */
 
 /*
  * lws allocates tables as long as the limit of descriptors, and looks them
@@ -88,8 +88,7 @@ make_context(struct c25_loop *loop)
 		.port = CONTEXT_PORT_NO_LISTEN,
 		.gid = (gid_t)-1,
 		.uid = (uid_t)-1,
-		.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-			LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+		.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
 		/* ours come first: see http_client.c */
 		.timeout_secs = 30,
 		.pt_serv_buf_size = 65536,
@@ -105,21 +104,6 @@ make_context(struct c25_loop *loop)
 		return -ENOMEM;
 	loop->vhost = lws_create_vhost(loop->lws, &vh);
 	return loop->vhost != NULL ? 0 : -ENOMEM;
-}
-
-struct lws_vhost *
-c25_loop_tls_vhost(struct c25_loop *loop)
-{
-	struct lws_context_creation_info vh = {
-		.port = CONTEXT_PORT_NO_LISTEN,
-		.vhost_name = "conn25-tls",
-		.protocols = protocols,
-		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
-	};
-
-	if (loop->tls == NULL)
-		loop->tls = lws_create_vhost(loop->lws, &vh);
-	return loop->tls;
 }
 
 static int

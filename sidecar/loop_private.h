@@ -19,8 +19,7 @@ enum c25_kind { C25_KIND_LOOP = 1, C25_KIND_CLIENT };
 struct c25_loop {
 	enum c25_kind kind;
 	struct lws_context *lws;
-	struct lws_vhost *vhost;	/* plain clients and our epoll */
-	struct lws_vhost *tls;		/* https clients; made when needed */
+	struct lws_vhost *vhost;	/* of clients and our epoll */
 	int epoll_fd;			/* owned by its wsi once adopted */
 	struct lws *epoll_wsi;
 	struct c25_watch *watches;	/* all that live */
@@ -53,8 +52,5 @@ int c25_http_client_callback(struct lws *wsi,
 /* Let go of what is left when the loop ends. */
 void c25_http_listeners_free(struct c25_loop *loop);
 void c25_http_clients_detach(struct c25_loop *loop);
-
-/* The virtual host for https clients. Returns: NULL when it can't be. */
-struct lws_vhost *c25_loop_tls_vhost(struct c25_loop *loop);
 
 #endif

@@ -109,7 +109,7 @@ c25_mappings_free(struct c25_mappings *m)
 	free(m);
 }
 
-/* ---- names ------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 /* Only configurations are interned, so a walk will do. */
 static int
@@ -150,7 +150,7 @@ c25_mappings_app(struct c25_mappings *m, const char *name)
 	return intern(&m->apps, name);
 }
 
-/* ---- hashing ----------------------------------------------------------------- */
+/* ---- hashing ------------------------------------------------------------ */
 
 static uint32_t
 hash_of(const struct c25_mappings *m, uint32_t peer,
@@ -231,7 +231,7 @@ grow_buckets(struct c25_mappings *m)
 		m->split *= 2;
 }
 
-/* ---- entries ----------------------------------------------------------------- */
+/* ---- entries ------------------------------------------------------------ */
 
 static void
 age_unlink(struct c25_mappings *m, struct entry *e)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* push_private.h - what push.c and push_route.c share. */
+/* push_private.h - what the push*.c share. */
 #ifndef CONN25_PUSH_PRIVATE_H
 #define CONN25_PUSH_PRIVATE_H
 
@@ -64,6 +64,13 @@ c25_push_is_flying(const struct c25_pushq *p, const struct c25_push_peer *c,
 	return s->seq == ref.seq && s->where == c->reg * C25_PUSH_PLACES +
 		C25_PUSH_FLIGHT;
 }
+
+/* Look through the whole table, from its beginning. */
+void c25_push_sweep(struct c25_pushq *p);
+
+/* Let the sweep take everything of this connector, but not all the time. */
+void c25_push_resync(struct c25_pushq *p, struct c25_push_peer *c,
+	uint64_t now);
 
 /* The app an assignment belongs to now, or NULL. */
 const char *c25_push_app(const struct c25_pushq *p,

@@ -28,7 +28,7 @@ struct c25_pusher {
 	struct line *lines[C25_CONNECTORS_MAX];	/* by reg */
 };
 
-/* ---- what push.h needs ----------------------------------------------------- */
+/* ---- what push.h needs -------------------------------------------------- */
 
 static int
 op_take(void *ctx, struct c25_ref *ref)
@@ -109,7 +109,7 @@ static const struct c25_push_ops ops = {
 	.changed = op_changed,
 };
 
-/* ---- what drives it ---------------------------------------------------------- */
+/* ---- what drives it ----------------------------------------------------- */
 
 static void
 rearm(struct c25_pusher *pu)

@@ -46,7 +46,7 @@ struct c25_serve {
 	struct source *sources;		/* sorted by address */
 	size_t source_count;
 	struct named *apps;		/* sorted by name */
-	uint32_t *app_store;		/* by config index: index in the store */
+	uint32_t *app_store;		/* by config index: in the store */
 	struct peer *peers;		/* by config index */
 	bool *told;			/* by peer: its key was logged about */
 	struct c25_addr *own;		/* sorted */

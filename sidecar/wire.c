@@ -83,7 +83,7 @@ grow(void **items, size_t *size, size_t item_bytes, size_t want)
 	return 0;
 }
 
-/* ---- requests --------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 static int
 read_addr(const cJSON *item, struct c25_addr *a)
@@ -266,14 +266,14 @@ c25_wire_request_write(struct c25_buf *out,
 	c25_buf_lit(out, "]}");
 }
 
-/* ---- responses --------------------------------------------------------------- */
+/* ---- responses ---------------------------------------------------------- */
 
 static void
 copy_message(char out[static C25_WIRE_MESSAGE_MAX], const char *text)
 {
 	size_t n = 0;
 
-	for (; text[n] != '\0' && n < C25_WIRE_MESSAGE_MAX - 1; n++)
+	for (; n < C25_WIRE_MESSAGE_MAX - 1 && text[n] != '\0'; n++)
 		out[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
 	out[n] = '\0';
 }

@@ -15,11 +15,11 @@
  *
  * What is read is strict RFC 8259 JSON (c25_json_parse(): cJSON alone is more
  * generous), at most C25_WIRE_BODY_MAX bytes and C25_JSONC_DEPTH_MAX deep,
- * nothing but blanks after the value; strings may not contain NUL. As Go's encoding/json does,
- * and with it upstream's conn25: keys match case-insensitively (ASCII), of
- * repeated keys the last counts, unknown keys are ignored, null changes
- * nothing (a null "transitIPs" empties it), and a value of another type is
- * an error.
+ * nothing but blanks after the value; strings may not contain NUL. As in Go's
+ * encoding/json, and so in upstream's conn25, keys match case-insensitively
+ * (ASCII), of repeated keys the last counts, unknown keys are ignored, null
+ * changes nothing (a null "transitIPs" empties it), and a value of another
+ * type is an error.
  *
  * Addresses are strict (c25_addr_parse()). Absent, null or "" is unset;
  * anything else that is no address spoils the whole request. An IPv4-mapped

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * addr.h - IP addresses and ranges of them: strict text form, order, arithmetic.
+ * addr.h - IP addresses and ranges: strict text form, order, arithmetic.
  *
  * Example:
  *	struct c25_addr a;

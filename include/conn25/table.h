@@ -178,7 +178,7 @@ void c25_table_connector_set_down(struct c25_table *t, uint16_t reg,
 	bool down);
 bool c25_table_connector_down(const struct c25_table *t, uint16_t reg);
 
-/* ---- reserve and look up -------------------------------------------------- */
+/* ---- reserve and look up ------------------------------------------------ */
 
 struct c25_want {
 	const struct c25_name *name;	/* queried name, canonical */
@@ -235,7 +235,7 @@ int c25_table_reclaim(struct c25_table *t, uint32_t steps);
 /* Forget one assignment at once. Locks: table. Returns: 0, -ENOENT, -errno */
 int c25_table_drop(struct c25_table *t, struct c25_ref ref);
 
-/* ---- the queue to conn25d -------------------------------------------------- */
+/* ---- the queue to conn25d ----------------------------------------------- */
 
 /*
  * Next assignment that was reserved since the last call. Process: conn25d.
@@ -258,7 +258,7 @@ int c25_table_set_push(struct c25_table *t, struct c25_ref ref,
 bool c25_table_sleep(struct c25_table *t);
 bool c25_table_must_ring(struct c25_table *t);
 
-/* ---- statistics ------------------------------------------------------------ */
+/* ---- statistics --------------------------------------------------------- */
 
 #define C25_WORKERS_MAX 64
 

@@ -1,12 +1,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures of the process tests, and the logs of all programs on failure."""
 
+import os
+import subprocess
+
 import pytest
 
 from harness import process
 from harness.nsd import Nsd
 from harness.process import Keeper
 from harness.world import World
+
+
+# An address that is no loopback address, in a namespace of our own.
+OTHER_ADDRESS = "10.1.0.77"
+
+
+def pytest_sessionstart():
+    if os.environ.get("CONN25_TEST_NETNS"):
+        for words in (["link", "set", "lo", "up"],
+                      ["addr", "add", OTHER_ADDRESS + "/32", "dev", "lo"]):
+            subprocess.run(["ip", *words], check=True)
+
+
+@pytest.fixture
+def other_address():
+    if not os.environ.get("CONN25_TEST_NETNS"):
+        pytest.skip("needs a network namespace: run as root")
+    return OTHER_ADDRESS
 
 
 def _closing(thing):

@@ -52,7 +52,7 @@ name(const char *text)
 	return n;
 }
 
-/* ---- the world ------------------------------------------------------------- */
+/* ---- the world ---------------------------------------------------------- */
 
 static int
 op_take(void *ctx, struct c25_ref *ref)
@@ -149,7 +149,7 @@ static const struct c25_push_ops ops = {
 	.changed = op_changed,
 };
 
-/* ---- what the tests do to it ------------------------------------------------- */
+/* ---- what the tests do to it -------------------------------------------- */
 
 /* App wiki has office and branch, app own has owner and office; lone.example
  * belongs to app lone, of which nobody is a connector. */
@@ -351,7 +351,7 @@ settle(void)
 	}
 }
 
-/* ---- the tests --------------------------------------------------------------- */
+/* ---- the tests ---------------------------------------------------------- */
 
 START_TEST(a_lone_one_leaves_at_once)
 {
@@ -624,18 +624,30 @@ START_TEST(what_changed_is_left_out)
 	ck_assert_uint_ne(table[0].a.ref.seq, old.seq);
 	codes(BRANCH, "0", "e");
 	ck_assert_int_eq(state(0), C25_PUSH_READY);
+	ck_assert_uint_eq(info(OFFICE).queued, 0);
+	ck_assert_uint_eq(c25_push_parked(q), 0);
 }
 END_TEST
 
-START_TEST(a_failed_old_version_does_not_come_back)
+/* What becomes of the request with the old version. */
+static const char *const old_rows[] = { NULL, "0", "1", "2", "3", "6" };
+
+START_TEST(an_old_version_does_not_come_back)
 {
 	reserve(0, "wiki.example", OFFICE);
 	work();
 	reserve(0, "wiki.example", OFFICE);
 	work();
-	answer(OFFICE, 0, "reset", "");
-	ck_assert_uint_eq(info(OFFICE).queued, 1);
-	advance();
+	if (old_rows[_i] == NULL) {
+		answer(OFFICE, 0, "reset", "");
+		ck_assert_uint_eq(info(OFFICE).queued, 1);
+		advance();
+	} else {
+		codes(OFFICE, old_rows[_i], "e");
+	}
+	ck_assert_int_eq(state(0), C25_PUSH_PENDING);
+	ck_assert(conn[OFFICE].busy);
+	ck_assert(!conn[BRANCH].busy);
 	ck_assert_uint_eq(conn[OFFICE].request.count, 1);
 	codes(OFFICE, "0", "e");
 	ck_assert_int_eq(state(0), C25_PUSH_READY);
@@ -959,7 +971,7 @@ main(void)
 	tcase_add_test(tc, one_bad_entry_does_not_stop_the_others);
 	tcase_add_test(tc, always_400_is_a_failure);
 	tcase_add_test(tc, what_changed_is_left_out);
-	tcase_add_test(tc, a_failed_old_version_does_not_come_back);
+	ADD_ROWS(tc, an_old_version_does_not_come_back, old_rows);
 	tcase_add_test(tc, down_and_idle_is_probed);
 	ADD_ROWS(tc, epochs, epoch_rows);
 	tcase_add_test(tc, an_epoch_that_always_changes_is_no_storm);

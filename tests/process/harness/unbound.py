@@ -38,7 +38,8 @@ class Unbound:
     def __init__(self, keeper, upstream, zones, name="unbound",
                  run_dir="/nonexistent", module="dynlib validator iterator",
                  threads=2, anchor=None, extra="",
-                 binary=f"{PREFIX}/sbin/unbound", library=MODULE):
+                 binary=f"{PREFIX}/sbin/unbound", library=MODULE,
+                 stub_hosts=None):
         self.keeper = keeper
         self.name = name
         self.dir = keeper.sub(name)
@@ -52,6 +53,7 @@ class Unbound:
         self.threads = threads
         self.anchor = anchor
         self.extra = extra
+        self.stub_hosts = stub_hosts or {}      # zone -> host@port
         self.write_conf()
         env = {"CONN25_RUN_DIR": run_dir}
         if "dynlib" in module:
@@ -88,7 +90,7 @@ server:
 """
         if self.anchor:
             text += f"\ttrust-anchor: \"{self.anchor}\"\n"
-        if "\n" in self.extra or self.extra:
+        if self.extra:
             text += "".join(f"\t{line.strip()}\n"
                             for line in self.extra.strip().splitlines())
         if "dynlib" in self.module:
@@ -100,8 +102,10 @@ remote-control:
 	control-use-cert: no
 """
         for zone in self.zones:
-            text += (f"stub-zone:\n\tname: \"{zone}\"\n"
-                     f"\tstub-addr: 127.0.0.1@{self.upstream[1]}\n")
+            where = f"stub-addr: 127.0.0.1@{self.upstream[1]}"
+            if zone in self.stub_hosts:
+                where = f"stub-host: {self.stub_hosts[zone]}"
+            text += f"stub-zone:\n\tname: \"{zone}\"\n\t{where}\n"
         with open(self.conf, "w", encoding="ascii") as file:
             file.write(text)
 

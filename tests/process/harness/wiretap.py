@@ -19,13 +19,15 @@ from .process import free_port
 
 
 class Wiretap:
-    def __init__(self, upstream):
+    def __init__(self, upstream, host="127.0.0.1"):
         self.upstream = upstream
-        self.port = free_port()
-        self.address = ("127.0.0.1", self.port)
+        self.port = free_port(host)
+        self.address = (host, self.port)
         self.lock = threading.Lock()
         self.seen = []          # (qname, qtype), in order
         self.deaf = False       # drops everything
+        self.held_name = None   # queries for it wait for release()
+        self.held = []          # (wire, client) that wait
         self.stopping = False
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
@@ -70,6 +72,19 @@ class Wiretap:
     def count(self, qname, qtype):
         return self.queries()[qname.rstrip(".").lower(), qtype]
 
+    # ---- making Unbound wait ----
+
+    def hold(self, qname):
+        """Queries for this name over UDP wait from now on."""
+        self.held_name = qname
+
+    def release(self):
+        self.held_name = None
+        while self.held:
+            self._forward(*self.held.pop(0))
+
+    # ---- noting ----
+
     def _note(self, wire):
         try:
             question = dns.message.from_wire(wire, question_only=True)
@@ -79,6 +94,7 @@ class Wiretap:
             name, qtype = "?", "?"
         with self.lock:
             self.seen.append((name, qtype))
+        return name
 
     # ---- forwarding ----
 
@@ -98,10 +114,10 @@ class Wiretap:
             wire, client = self.udp.recvfrom(65535)
             if self.deaf or len(wire) < 12:
                 return
-            self._note(wire)
-            self.next_id = (self.next_id + 1) & 0xffff
-            self.under_way[self.next_id] = (client, wire[:2])
-            self.back.send(struct.pack("!H", self.next_id) + wire[2:])
+            if self._note(wire) == self.held_name:
+                self.held.append((wire, client))
+            else:
+                self._forward(wire, client)
         elif sock is self.back:
             wire = self.back.recv(65535)
             known = self.under_way.pop(struct.unpack("!H", wire[:2])[0],
@@ -114,6 +130,13 @@ class Wiretap:
                                       daemon=True)
             self.connections.append((thread, client))
             thread.start()
+
+    def _forward(self, wire, client):
+        with self.lock:
+            self.next_id = (self.next_id + 1) & 0xffff
+            self.under_way[self.next_id] = (client, wire[:2])
+            message_id = self.next_id
+        self.back.send(struct.pack("!H", message_id) + wire[2:])
 
     def _stream(self, client):
         try:

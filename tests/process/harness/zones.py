@@ -34,7 +34,9 @@ wiki            CAA     0 issue "ca.example"
 _sip._tcp.wiki  SRV     1 2 5060 mail.wiki
 mail.wiki       A       10.1.0.9
 mail.wiki       AAAA    2001:db8:1::9
-delegated.wiki  TXT     "has name servers below"
+@               NS      ns.wiki
+ns.wiki         A       10.1.0.53
+ns77.wiki       A       10.1.0.77
 
 v4.wiki         A       10.1.0.3
 v6.wiki         AAAA    2001:db8:1::3
@@ -154,6 +156,9 @@ bogus.secure    A       10.1.4.66
 bogus           A       10.1.4.66
 """
 
+# Its name server is a matched name, see test_internal.py.
+HOSTED = "www A 192.0.2.99\n"
+
 # Unbound tries nothing of this: it must answer for the pool by itself.
 REVERSE_MAGIC = "* PTR leaked.plain.example.\n"
 
@@ -195,6 +200,7 @@ def make(directory):
         ".": _head(".") + ROOT,
         "corp.example.": _head("corp.example.") + CORP
         + "".join(f"many.wiki A 10.3.0.{i}\n" for i in range(1, 41)),
+        "hosted.example.": _head("hosted.example.") + HOSTED,
         "cdn.example.": _head("cdn.example.") + CDN,
         "plain.example.": _head("plain.example.") + _plain(),
         "bulk.example.": _head("bulk.example.") + _bulk(),

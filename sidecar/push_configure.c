@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The client role's state: made, configured, freed; see push.h. */
+#include "push_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+c25_push_new(const struct c25_push_ops *ops, void *ctx, uint32_t capacity,
+	uint64_t seed, struct c25_pushq **out)
+{
+	struct c25_pushq *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return -ENOMEM;
+	p->ops = ops;
+	p->ctx = ctx;
+	p->random = seed;
+	if (c25_push_queue_init(&p->queue, capacity) != 0) {
+		free(p);
+		return -ENOMEM;
+	}
+	*out = p;
+	return 0;
+}
+
+static void
+peer_free(struct c25_pushq *p, struct c25_push_peer *c)
+{
+	if (c == NULL)
+		return;
+	if (c->busy)
+		p->ops->abort(p->ctx, c->reg);
+	for (uint32_t i = 0; i < c->flight_count; i++)
+		if (c25_push_is_flying(p, c, c->flight[i]))
+			c25_push_remove(&p->queue, c->flight[i].slot);
+	c25_push_clear(&p->queue, c->reg);
+	c25_buf_free(&c->body);
+	free(c->name);
+	free(c);
+}
+
+void
+c25_push_free(struct c25_pushq *p)
+{
+	if (p == NULL)
+		return;
+	for (int reg = 0; reg < C25_CONNECTORS_MAX; reg++)
+		peer_free(p, p->peers[reg]);
+	c25_policy_unref(p->policy);
+	c25_wire_response_free(&p->response);
+	c25_push_queue_free(&p->queue);
+	free(p);
+}
+
+static struct c25_push_peer *
+peer_new(const struct c25_push_connector *from)
+{
+	struct c25_push_peer *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->name = strdup(from->name);
+	if (c->name == NULL) {
+		free(c);
+		return NULL;
+	}
+	c->reg = from->reg;
+	c->id = from->id;
+	c->batch_max = C25_PUSH_BATCH;
+	return c;
+}
+
+/* Connectors that are new or have another address, by reg. */
+static int
+make_peers(struct c25_pushq *p, const struct c25_push_connector *connectors,
+	size_t count, struct c25_push_peer **fresh, bool *kept)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint16_t reg = connectors[i].reg;
+		const struct c25_push_peer *old;
+
+		if (reg >= C25_CONNECTORS_MAX || fresh[reg] != NULL ||
+		    kept[reg])
+			return -EINVAL;
+		old = p->peers[reg];
+		if (old != NULL && old->id == connectors[i].id &&
+		    strcmp(old->name, connectors[i].name) == 0) {
+			kept[reg] = true;
+			continue;
+		}
+		fresh[reg] = peer_new(&connectors[i]);
+		if (fresh[reg] == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * Everything is found again by a sweep, what is READY as well: names may
+ * belong to other apps now, and apps to other connectors.
+ */
+static void
+sort_anew(struct c25_pushq *p, uint64_t now)
+{
+	for (uint32_t reg = 0; reg < C25_CONNECTORS_MAX; reg++) {
+		struct c25_push_peer *c = p->peers[reg];
+
+		if (c == NULL)
+			continue;
+		c->resynced_ms = 0;
+		c25_push_resync(p, c, now);
+		c25_push_clear(&p->queue, reg);
+		memset(c->later_at_ms, 0, sizeof(c->later_at_ms));
+	}
+	c25_push_clear(&p->queue, C25_PUSH_PARKED_REG);
+	p->sweep_refused = true;
+	c25_push_sweep(p);
+}
+
+int
+c25_push_configure(struct c25_pushq *p, struct c25_policy *policy,
+	const struct c25_push_connector *connectors, size_t count,
+	uint64_t now)
+{
+	struct c25_push_peer *fresh[C25_CONNECTORS_MAX] = { NULL };
+	bool kept[C25_CONNECTORS_MAX] = { false };
+	int r = make_peers(p, connectors, count, fresh, kept);
+
+	if (r != 0) {
+		for (int reg = 0; reg < C25_CONNECTORS_MAX; reg++)
+			peer_free(p, fresh[reg]);
+		return r;
+	}
+	for (uint16_t reg = 0; reg < C25_CONNECTORS_MAX; reg++) {
+		if (kept[reg])
+			continue;
+		peer_free(p, p->peers[reg]);
+		p->peers[reg] = fresh[reg];
+		if (fresh[reg] != NULL)
+			p->ops->down(p->ctx, reg, false);
+	}
+	c25_policy_ref(policy);
+	c25_policy_unref(p->policy);
+	p->policy = policy;
+	sort_anew(p, now);
+	return 0;
+}

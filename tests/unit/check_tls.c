@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Tests of TLS as a filter, against OpenSSL's own server in memory. The key
+ * and the certificates are made here.
+ */
+
+#include <errno.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sidecar/tls.h"
+#include "tests/unit/suite.h"
+
+static EVP_PKEY *key;
+static X509 *cert;
+static SSL_CTX *server_ctx;
+static SSL *server;
+static BIO *server_in, *server_out;
+static struct c25_tls *client;
+
+/* A self-signed certificate for office.example and 192.0.2.7. */
+static void
+make_cert(void)
+{
+	X509_EXTENSION *ext;
+	X509_NAME *name;
+
+	key = EVP_EC_gen("P-256");
+	cert = X509_new();
+	ck_assert_ptr_nonnull(key);
+	X509_set_version(cert, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	X509_set_pubkey(cert, key);
+	name = X509_get_subject_name(cert);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+	    (const unsigned char *)"test", -1, -1, 0);
+	X509_set_issuer_name(cert, name);
+	ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
+	    "DNS:office.example,IP:192.0.2.7");
+	X509_add_ext(cert, ext, -1);
+	X509_EXTENSION_free(ext);
+	ck_assert_int_gt(X509_sign(cert, key, EVP_sha256()), 0);
+}
+
+/* Let the system's store be this one certificate, or nothing. */
+static void
+trust(bool it)
+{
+	char path[] = "/tmp/check_tls.XXXXXX";
+	int fd = mkstemp(path);
+	FILE *f = fdopen(fd, "w");
+
+	ck_assert_ptr_nonnull(f);
+	if (it)
+		PEM_write_X509(f, cert);
+	fclose(f);
+	setenv("SSL_CERT_FILE", path, 1);
+	setenv("SSL_CERT_DIR", "/nonexistent", 1);
+	/* the context is made, and the file read, with the first client */
+	ck_assert_int_eq(c25_tls_new("x", &client), 0);
+	c25_tls_free(client);
+	unlink(path);
+}
+
+static void
+start(const char *host)
+{
+	server_ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX_use_certificate(server_ctx, cert);
+	SSL_CTX_use_PrivateKey(server_ctx, key);
+	server = SSL_new(server_ctx);
+	server_in = BIO_new(BIO_s_mem());
+	server_out = BIO_new(BIO_s_mem());
+	SSL_set_bio(server, server_in, server_out);
+	SSL_set_accept_state(server);
+	ck_assert_int_eq(c25_tls_new(host, &client), 0);
+}
+
+static void
+stop(void)
+{
+	c25_tls_free(client);
+	SSL_free(server);
+	SSL_CTX_free(server_ctx);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+/* Carry bytes both ways, `piece` at a time, until nothing moves. Returns: what
+ * the client says at last. */
+static int
+pump(size_t piece)
+{
+	int r = c25_tls_step(client, NULL, 0);
+	bool moved = true;
+
+	while (moved && r == 0) {
+		struct c25_buf b = { 0 };
+		char *data;
+		long len;
+
+		moved = false;
+		c25_tls_out(client, &b);
+		if (b.len != 0) {
+			BIO_write(server_in, b.data, (int)b.len);
+			moved = true;
+		}
+		c25_buf_free(&b);
+		(void)SSL_do_handshake(server);
+		len = BIO_get_mem_data(server_out, &data);
+		for (long at = 0; at < len && r == 0; at += (long)piece)
+			r = c25_tls_step(client, data + at,
+			    (size_t)(len - at) < piece ? (size_t)(len - at) :
+			    piece);
+		if (len > 0)
+			moved = true;
+		(void)BIO_reset(server_out);
+	}
+	return r;
+}
+
+static const struct {
+	const char *host;
+	bool trusted;
+	size_t piece;
+	const char *error;	/* NULL: good */
+} rows[] = {
+	{ "office.example", true, 100000, NULL },
+	{ "OFFICE.example", true, 1, NULL },
+	{ "192.0.2.7", true, 7, NULL },
+	{ "branch.example", true, 100000, "hostname mismatch" },
+	{ "x.office.example", true, 100000, "hostname mismatch" },
+	{ "192.0.2.8", true, 100000, "IP address mismatch" },
+	{ "office.example", false, 100000, "self-signed certificate" },
+};
+
+START_TEST(who_is_it)
+{
+	const char *error = rows[_i].error;
+	int r;
+
+	make_cert();
+	trust(rows[_i].trusted);
+	start(rows[_i].host);
+	r = pump(rows[_i].piece);
+	ck_assert_msg(r == (error == NULL ? 0 : -EPROTO), "%d: %s", r,
+	    c25_tls_error(client));
+	ck_assert_int_eq(c25_tls_ready(client), error == NULL);
+	if (error != NULL)
+		ck_assert_msg(strstr(c25_tls_error(client), error) != NULL,
+		    "%s", c25_tls_error(client));
+	stop();
+}
+END_TEST
+
+START_TEST(there_and_back)
+{
+	static char big[300000], got[300000];
+	size_t n, sum = 0;
+	ssize_t r;
+
+	make_cert();
+	trust(true);
+	start("office.example");
+	ck_assert_int_eq(pump(100000), 0);
+	memset(big, 'x', sizeof(big));
+	ck_assert_int_eq(c25_tls_write(client, big, sizeof(big)), 0);
+	ck_assert_int_eq(pump(100000), 0);
+	while (sum < sizeof(got) && SSL_read_ex(server, got + sum,
+	    sizeof(got) - sum, &n) == 1)
+		sum += n;
+	ck_assert_uint_eq(sum, sizeof(big));
+	ck_assert_int_eq(memcmp(got, big, sizeof(big)), 0);
+	ck_assert_int_eq(SSL_write_ex(server, "hello", 5, &n), 1);
+	ck_assert_int_eq(c25_tls_read(client, got, sizeof(got)), 0);
+	ck_assert_int_eq(pump(1), 0);
+	r = c25_tls_read(client, got, sizeof(got));
+	ck_assert_int_eq(r, 5);
+	ck_assert_int_eq(memcmp(got, "hello", 5), 0);
+	ck_assert_int_eq(c25_tls_read(client, got, sizeof(got)), 0);
+	SSL_shutdown(server);
+	ck_assert_int_eq(pump(100), 0);
+	ck_assert_int_eq(c25_tls_read(client, got, sizeof(got)), -EPROTO);
+	stop();
+}
+END_TEST
+
+static const char *const garbage_rows[] = {
+	"HTTP/1.1 400 Bad Request\r\n\r\n", "\026\003\001", "",
+	"\025\003\003\000\002\002\050",
+};
+
+START_TEST(not_tls)
+{
+	size_t len = strlen(garbage_rows[_i]) == 3 ? 3 : _i == 3 ? 7 :
+	    strlen(garbage_rows[_i]);
+
+	make_cert();
+	trust(true);
+	start("office.example");
+	ck_assert_int_eq(c25_tls_step(client, NULL, 0), 0);
+	ck_assert_int_eq(c25_tls_step(client, garbage_rows[_i], len),
+	    len > 3 ? -EPROTO : 0);
+	ck_assert(!c25_tls_ready(client));
+	stop();
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("tls");
+	TCase *tc = tcase_create("tls");
+
+	tcase_set_timeout(tc, 30);
+	ADD_ROWS(tc, who_is_it, rows);
+	tcase_add_test(tc, there_and_back);
+	ADD_ROWS(tc, not_tls, garbage_rows);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
