@@ -20,6 +20,7 @@ struct c25_table {
 	struct c25_layout l;		/* private, trusted copy */
 	uint8_t hash_key[16];		/* private, trusted copy */
 	uint64_t ring_tail;		/* conn25d: entries taken */
+	_Atomic uint64_t stuck_until_ms; /* don't wait for the mutex */
 	int fd;				/* of the mapped file */
 	dev_t dev;
 	ino_t ino;
@@ -65,7 +66,7 @@ c25_poolset(const struct c25_table *t, unsigned set)
 
 /*
  * Take the mutex; after a crash of its holder rebuild everything derived.
- * Returns: 0; -EUCLEAN when the mutex is beyond repair.
+ * Returns: 0; -EUCLEAN when the mutex is beyond repair or can't be had.
  */
 int c25_lock(struct c25_table *t) __attribute__((warn_unused_result));
 void c25_unlock(struct c25_table *t);

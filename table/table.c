@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096u
+#define LOCK_WAIT_S 3		/* longer than any rebuild */
+#define LOCK_STUCK_S 10u	/* then nobody waits */
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 
 void
@@ -64,10 +67,43 @@ read_boot_id(uint8_t id[static 16])
 	return o == 32 ? 0 : -EIO;
 }
 
+static uint64_t
+monotonic_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/*
+ * The mutex of a damaged table may say for ever that somebody has it, and its
+ * holder may be stopped: the resolver must go on. Who has waited in vain tells
+ * the other threads, which then don't wait for a while.
+ * Returns: as pthread_mutex_lock(); EBUSY, ETIMEDOUT.
+ */
+static int
+lock_or_give_up(struct c25_table *t)
+{
+	struct timespec end;
+	int r = pthread_mutex_trylock(&t->h->mutex);
+
+	if (r == EBUSY && monotonic_ms() >= atomic_load(&t->stuck_until_ms)) {
+		(void)clock_gettime(CLOCK_MONOTONIC, &end);
+		end.tv_sec += LOCK_WAIT_S;
+		r = pthread_mutex_clocklock(&t->h->mutex, CLOCK_MONOTONIC,
+		    &end);
+		if (r == ETIMEDOUT)
+			atomic_store(&t->stuck_until_ms, monotonic_ms() +
+			    LOCK_STUCK_S * 1000);
+	}
+	return r;
+}
+
 int
 c25_lock(struct c25_table *t)
 {
-	int r = pthread_mutex_lock(&t->h->mutex);
+	int r = lock_or_give_up(t);
 
 	if (r == EOWNERDEAD) {
 		/* its holder died: what it left half done is put right */

@@ -175,6 +175,18 @@ def test_peer_may_not_use_the_app_is_6(port):
                               source=EDGE_2)) == [6]
 
 
+def test_app_that_a_peer_may_use_and_nobody_knows_is_5(keeper):
+    port = free_port("127.0.0.2")
+    config = connector_config(port)
+    config["peers"][0]["apps"].append("later")
+    connector = Conn25d(keeper, "connector", config)
+    connector.process.allow("later")
+    connector.start()
+    results = post_entries(port, entry("169.254.64.1", "10.7.0.1",
+                                       app="later"))
+    assert codes(results) == [5]
+
+
 def test_duplicate_is_2_only_after_an_accepted_one(served, port):
     results = post_entries(
         port,

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "conn25/layout.h"
 #include "table/internal.h"
@@ -714,6 +715,30 @@ START_TEST(scribbled_table_is_survived)
 }
 END_TEST
 
+/* The mutex says that somebody has it, but nobody does: what needs it fails
+ * soon, and from then on at once; what does not goes on. */
+START_TEST(mutex_held_by_nobody_stops_nobody)
+{
+	struct c25_assignment a;
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	f.t->h->mutex.__data.__lock = 0x12345;
+	ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &a, NULL),
+	    -EUCLEAN);
+	/* if each of these waited, the test would run into its timeout */
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &a,
+		    NULL), -EUCLEAN);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	f.t->h->mutex.__data.__lock = 0;
+	ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &a, NULL),
+	    0);
+	verify();
+}
+END_TEST
+
 START_TEST(modes_and_files)
 {
 	struct stat st;
@@ -774,6 +799,7 @@ main(void)
 	tcase_add_loop_test(tc, against_a_model, 0, 3);
 	tcase_add_test(tc, threads_and_handles_at_once);
 	tcase_add_loop_test(tc, scribbled_table_is_survived, 0, 4);
+	tcase_add_test(tc, mutex_held_by_nobody_stops_nobody);
 	tcase_add_test(tc, modes_and_files);
 	tcase_add_test(tc, stats_add_up);
 	suite_add_tcase(s, tc);

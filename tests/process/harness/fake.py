@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A connector that a test plays: it notes each request and answers what the
+test says. It stands for other implementations of the protocol, good and bad.
+"""
+
+import http.server
+import json
+import socketserver
+import threading
+
+
+def accept(entries):
+    """The answer of a connector that is content."""
+    return 200, {"transitIPs": [{} for _ in entries]} if entries else {}
+
+
+def with_code(code, message="no"):
+    """The answer of one that gives each entry this code."""
+    def answer(entries):
+        return 200, {"transitIPs": [{"code": code, "message": message}
+                                    for _ in entries]}
+    return answer
+
+
+class FakeConnector:
+    def __init__(self, answer=accept, host="127.0.0.2"):
+        self.answer = answer    # entries -> (status, body), None: hang up
+        self.requests = []      # (entries, headers, connection)
+        self.lock = threading.Lock()
+        self.gate = threading.Event()
+        self.gate.set()
+        fake = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                entries = json.loads(body).get("transitIPs", [])
+                with fake.lock:
+                    fake.requests.append((
+                        entries, dict(self.headers, path=self.path),
+                        self.client_address))
+                fake.gate.wait(60)
+                answer = fake.answer(entries)
+                if answer is None:
+                    self.close_connection = True
+                    return
+                status, reply = answer
+                if not isinstance(reply, bytes):
+                    reply = json.dumps(reply).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(reply)))
+                self.end_headers()
+                try:
+                    self.wfile.write(reply)
+                except OSError:
+                    pass
+
+            def log_message(self, *_):
+                pass
+
+        class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                pass            # the other side may hang up
+
+        self.server = Server((host, 0), Handler)
+        self.port = self.server.server_address[1]
+        self.url = f"http://{host}:{self.port}"
+        self.thread = threading.Thread(target=self.server.serve_forever,
+                                       daemon=True)
+        self.thread.start()
+
+    def entries(self):
+        """All entries of all requests, in order."""
+        with self.lock:
+            return [e for entries, _, _ in self.requests for e in entries]
+
+    def close(self):
+        self.gate.set()
+        self.server.shutdown()
+        self.server.server_close()
