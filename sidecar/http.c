@@ -22,6 +22,7 @@
 #include "loop_private.h"
 
 #define PER_SOURCE 64		/* connections from one address */
+#define ACCEPT_AGAIN_MS 1000	/* after running out of file descriptors */
 #define LINGER_MS 2000		/* reading on after the last answer */
 #define READ_BYTES 65536	/* at once */
 #define KEEP_BYTES 16384	/* memory that an idle connection keeps */
@@ -62,6 +63,7 @@ struct c25_http_listener {
 	struct c25_loop *loop;
 	struct c25_http_listen how;
 	struct c25_watch *watch;
+	struct c25_timer accept_again;
 	uint16_t port;
 	struct conn *conns;
 	struct c25_timer sweep;		/* looks at deadlines */
@@ -670,6 +672,26 @@ conn_new(struct c25_http_listener *l, int fd, const struct c25_addr *source)
 }
 
 static void
+accept_again(void *ctx)
+{
+	struct c25_http_listener *l = ctx;
+
+	c25_watch_events(l->watch, C25_READ);
+}
+
+/* What can't be accepted would wake us up again and again. */
+static void
+accept_failed(struct c25_http_listener *l, int error)
+{
+	if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
+		return;
+	c25_log(C25_LOG_ERROR, "%s: can't accept: %s: trying again in a "
+		"second", l->how.name, strerror(error));
+	c25_watch_events(l->watch, 0);
+	c25_timer_set(&l->accept_again, ACCEPT_AGAIN_MS);
+}
+
+static void
 on_accept(struct c25_watch *w, int fd, unsigned events, void *ctx)
 {
 	struct c25_http_listener *l = ctx;
@@ -681,8 +703,10 @@ on_accept(struct c25_watch *w, int fd, unsigned events, void *ctx)
 		int s = accept4(fd, (struct sockaddr *)&sa, &len,
 			SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (s < 0)
+		if (s < 0) {
+			accept_failed(l, errno);
 			return;
+		}
 		source = c25_http_addr_of(&sa);
 		if (has_room(l, &source))
 			conn_new(l, s, &source);
@@ -703,6 +727,7 @@ c25_http_listen(struct c25_loop *loop, const struct c25_http_listen *how,
 	l->loop = loop;
 	l->how = *how;
 	c25_timer_init(&l->sweep, loop, sweep, l);
+	c25_timer_init(&l->accept_again, loop, accept_again, l);
 	fd = c25_http_open(how, &l->port, err);
 	if (fd < 0) {
 		free(l);
@@ -731,6 +756,7 @@ c25_http_unlisten(struct c25_http_listener *l)
 	while (l->conns != NULL)
 		conn_free(l->conns);
 	c25_timer_stop(&l->sweep);
+	c25_timer_stop(&l->accept_again);
 	if (l->prev != NULL)
 		l->prev->next = l->next;
 	else

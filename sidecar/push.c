@@ -124,25 +124,45 @@ take_ring(struct c25_pushq *p)
 	}
 }
 
+/* Is this one for a connector that gets everything again? What was refused
+ * is for all that it could go to. */
+static bool
+wants_again(const struct c25_pushq *p, const struct c25_assignment *a)
+{
+	const struct c25_push_slot *s = &p->queue.slots[a->ref.slot];
+	unsigned tried = 0, end;
+	uint16_t reg;
+
+	/* as many have refused as when it was sent last */
+	end = s->seq == a->ref.seq ? s->tried : 0;
+	if (a->push == C25_PUSH_REFUSED)
+		end = UINT8_MAX;
+	else
+		tried = end;
+	for (; tried <= end; tried++) {
+		reg = c25_push_route(p, a, tried, NULL);
+		if (reg == C25_CONNECTOR_NONE)
+			return false;
+		if (p->peers[reg]->resync)
+			return true;
+	}
+	return false;
+}
+
 /* One found by walking the table. */
 static void
 found(struct c25_pushq *p, const struct c25_assignment *a, bool ready_too)
 {
-	uint16_t reg;
-
+	if (a->ref.slot >= p->queue.capacity)
+		return;
 	if (a->push == C25_PUSH_PENDING ||
-	    (a->push == C25_PUSH_REFUSED && p->sweep_refused)) {
+	    (a->push == C25_PUSH_REFUSED && (p->sweep_refused ||
+	    (!ready_too && wants_again(p, a))))) {
 		enqueue(p, a, C25_PUSH_FRESH);
 		return;
 	}
-	if (a->push != C25_PUSH_READY)
-		return;
-	if (!ready_too) {
-		reg = c25_push_route(p, a, 0, NULL);
-		if (reg == C25_CONNECTOR_NONE || !p->peers[reg]->resync)
-			return;
-	}
-	enqueue(p, a, C25_PUSH_REFRESH);
+	if (a->push == C25_PUSH_READY && (ready_too || wants_again(p, a)))
+		enqueue(p, a, C25_PUSH_REFRESH);
 }
 
 /* A piece of a walk through the whole table. */
@@ -460,8 +480,9 @@ one_result(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
 	if (res->code == C25_WIRE_OK) {
 		p->stats.acked++;
 		c->acked++;
-		if (flying)
-			c25_push_remove(&p->queue, ref.slot);
+		if (!flying)
+			return;		/* it waits for another one now */
+		c25_push_remove(&p->queue, ref.slot);
 		if (p->ops->set(p->ctx, ref, C25_PUSH_READY) == 0)
 			p->changed = true;
 		return;

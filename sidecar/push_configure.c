@@ -112,6 +112,10 @@ sort_anew(struct c25_pushq *p, uint64_t now)
 		c->resynced_ms = 0;
 		c25_push_resync(p, c, now);
 		c25_push_clear(&p->queue, reg);
+		for (uint32_t i = 0; i < c->flight_count; i++)
+			if (c25_push_is_flying(p, c, c->flight[i]))
+				c25_push_remove(&p->queue,
+					c->flight[i].slot);
 		memset(c->later_at_ms, 0, sizeof(c->later_at_ms));
 	}
 	c25_push_clear(&p->queue, C25_PUSH_PARKED_REG);

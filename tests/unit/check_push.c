@@ -849,6 +849,72 @@ START_TEST(an_app_that_loses_its_connector_goes_to_the_next)
 }
 END_TEST
 
+/* While a batch is on the way the app moves to another connector. */
+START_TEST(moved_in_flight_it_goes_to_the_new_one)
+{
+	reserve(0, "wiki.example", BRANCH);
+	work();
+	ck_assert(conn[BRANCH].busy);
+	configure(1, CONNECTORS, 1);	/* wiki is office's alone */
+	codes(BRANCH, "0", "e");
+	ck_assert_int_eq(state(0), C25_PUSH_PENDING);
+	settle();
+	ck_assert_int_eq(state(0), C25_PUSH_READY);
+	ck_assert_uint_eq(info(OFFICE).acked, 1);
+}
+END_TEST
+
+/* What it holds only because a better one refused is sent again, too. */
+START_TEST(second_choice_that_starts_anew_gets_all_again)
+{
+	reserve(100, "wiki.example", OFFICE);
+	reserve(101, "wiki.example", BRANCH);
+	work();
+	codes(BRANCH, "0", "e");
+	codes(OFFICE, "6", "o");
+	codes(BRANCH, "0", "e");
+	ck_assert_int_eq(state(100), C25_PUSH_READY);
+	now += 20000;
+	reserve(102, "wiki.example", BRANCH);
+	work();
+	codes(BRANCH, "0", "f");
+	c25_push_stats_reset(q);
+	while (c25_push_due(q) <= now || conn[OFFICE].busy ||
+	    conn[BRANCH].busy) {
+		work();
+		if (conn[OFFICE].busy)
+			codes(OFFICE, "6", "o");
+		if (conn[BRANCH].busy)
+			codes(BRANCH, "0", "f");
+	}
+	ck_assert_uint_eq(info(BRANCH).acked, 3);
+}
+END_TEST
+
+/* Refused is final for a connector, not for the one it becomes. */
+START_TEST(refused_is_tried_again_when_one_starts_anew)
+{
+	reserve(0, "wiki.example", OFFICE);
+	work();
+	codes(OFFICE, "6", "e");
+	codes(BRANCH, "6", "e");
+	ck_assert_int_eq(state(0), C25_PUSH_REFUSED);
+	now += 20000;
+	reserve(1, "wiki.example", BRANCH);
+	work();
+	codes(BRANCH, "0", "f");
+	while (c25_push_due(q) <= now || conn[OFFICE].busy ||
+	    conn[BRANCH].busy) {
+		work();
+		if (conn[OFFICE].busy)
+			codes(OFFICE, "6", "e");
+		if (conn[BRANCH].busy)
+			codes(BRANCH, "0", "f");
+	}
+	ck_assert_int_eq(state(0), C25_PUSH_READY);
+}
+END_TEST
+
 START_TEST(before_configure_nothing_happens)
 {
 	struct c25_pushq *fresh;
@@ -981,6 +1047,9 @@ main(void)
 	tcase_add_test(tc, an_overrun_ring_loses_nothing);
 	tcase_add_test(tc, another_address_is_another_connector);
 	tcase_add_test(tc, an_app_that_loses_its_connector_goes_to_the_next);
+	tcase_add_test(tc, moved_in_flight_it_goes_to_the_new_one);
+	tcase_add_test(tc, second_choice_that_starts_anew_gets_all_again);
+	tcase_add_test(tc, refused_is_tried_again_when_one_starts_anew);
 	tcase_add_test(tc, before_configure_nothing_happens);
 	ADD_ROWS(tc, bad_connectors_change_nothing, bad_rows);
 	tcase_add_loop_test(tc, at_random, 0, 4);
