@@ -502,6 +502,9 @@ one_result(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
 		}
 		/* fallthrough */
 	case C25_WIRE_OTHER:
+		c->last_error_ms = now;
+		snprintf(c->last_error, sizeof(c->last_error), "a mapping is "
+			"refused, code %u: %.*s", res->code, 96, res->message);
 		put_off(p, c, ref.slot, now);
 		break;
 	default:
