@@ -84,6 +84,7 @@ server:
 	num-queries-per-thread: 2048
 	outgoing-range: 4096
 	so-rcvbuf: 0
+	discard-timeout: 0
 	local-zone: "64.100.in-addr.arpa." nodefault
 	local-zone: "d.f.ip6.arpa." nodefault
 	do-ip6: no
