@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from harness import process
+from harness.conn25 import APPS, peers
 from harness.nsd import Nsd
 from harness.process import Keeper
 from harness.world import World
@@ -66,6 +67,22 @@ def fresh(nsd, request):
     yield build
     found = [problem for one in built for problem in one.close()]
     assert not found, "\n".join(found)
+
+
+@pytest.fixture
+def scenario(fresh):
+    """A world of a scenario: scenario("*.chain.example") has an app "app" of
+    these domains besides those of harness.conn25; what else is given goes to
+    the World."""
+    def build(*domains, **options):
+        apps = APPS + [{"name": "app", "domains": list(domains),
+                        "connectors": ["*"],
+                        "destinations": ["10.0.0.0/8", "2001:db8::/32"]}]
+        options["client"] = {"apps": apps, **options.get("client", {})}
+        options["connector"] = {"apps": apps, "peers": peers(apps),
+                                **options.get("connector", {})}
+        return fresh(**options)
+    return build
 
 
 @pytest.fixture

@@ -68,16 +68,20 @@ def client_config(connector_port, **changes):
     return config
 
 
+def peers(apps):
+    """Ourselves, who may use all of them, and one who may use few."""
+    return [{"name": "edge-1", "addresses": ["127.0.0.1", "::1"],
+             "apps": [app["name"] for app in apps]},
+            {"name": "edge-2", "addresses": ["127.0.0.3"],
+             "apps": ["bulk"]}]
+
+
 def connector_config(port, **changes):
     """Connector role; we are its peer, as we come from 127.0.0.1."""
     config = {
         "apps": copy.deepcopy(APPS),
         "listen": {"transitIP": f"http://127.0.0.2:{port}"},
-        "peers": [
-            {"name": "edge-1", "addresses": ["127.0.0.1", "::1"],
-             "apps": [app["name"] for app in APPS]},
-            {"name": "edge-2", "addresses": ["127.0.0.3"],
-             "apps": ["bulk"]}],
+        "peers": peers(APPS),
     }
     config.update(changes)
     return config

@@ -18,7 +18,7 @@ class Nsd:
         self.dir = keeper.sub("nsd")
         self.port = free_port()
         self.address = ("127.0.0.1", self.port)
-        self.zones, self.anchor = zones.make(keeper.sub("keys"))
+        self.zones, self.anchors = zones.make(keeper.sub("keys"))
         for origin, text in self.zones.items():
             self._write_zone(origin, text)
         conf = keeper.write("nsd/nsd.conf", self._conf())

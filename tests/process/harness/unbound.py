@@ -37,7 +37,7 @@ def sanitizer_env(module=MODULE, binary=f"{PREFIX}/sbin/unbound"):
 class Unbound:
     def __init__(self, keeper, upstream, zones, name="unbound",
                  run_dir="/nonexistent", module="dynlib validator iterator",
-                 threads=2, anchor=None, extra="",
+                 threads=2, anchors=(), extra="", more="",
                  binary=f"{PREFIX}/sbin/unbound", library=MODULE,
                  stub_hosts=None):
         self.keeper = keeper
@@ -51,8 +51,9 @@ class Unbound:
         self.module = module
         self.library = library
         self.threads = threads
-        self.anchor = anchor
-        self.extra = extra
+        self.anchors = anchors
+        self.extra = extra      # lines of the server: section
+        self.more = more        # other sections
         self.stub_hosts = stub_hosts or {}      # zone -> host@port
         self.write_conf()
         env = {"CONN25_RUN_DIR": run_dir}
@@ -89,8 +90,8 @@ server:
 	local-zone: "d.f.ip6.arpa." nodefault
 	do-ip6: no
 """
-        if self.anchor:
-            text += f"\ttrust-anchor: \"{self.anchor}\"\n"
+        text += "".join(f"\ttrust-anchor: \"{anchor}\"\n"
+                        for anchor in self.anchors)
         if self.extra:
             text += "".join(f"\t{line.strip()}\n"
                             for line in self.extra.strip().splitlines())
@@ -108,7 +109,7 @@ remote-control:
                 where = f"stub-host: {self.stub_hosts[zone]}"
             text += f"stub-zone:\n\tname: \"{zone}\"\n\t{where}\n"
         with open(self.conf, "w", encoding="ascii") as file:
-            file.write(text)
+            file.write(text + self.more)
 
     def start(self, wait=True):
         before = len(self.process.log())

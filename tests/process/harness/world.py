@@ -46,7 +46,7 @@ class World:
 
     def make_unbound(self, **options):
         options.setdefault("run_dir", self.client.run_dir)
-        options.setdefault("anchor", self.nsd.anchor)
+        options.setdefault("anchors", self.nsd.anchors)
         return Unbound(self.keeper, self.tap.address, self.nsd.zones,
                        **options)
 

@@ -6,6 +6,8 @@ bulk.example     a thousand names, matched
 signed.example   signed with a key made at run time; secure.* is matched
 plain.example    never matched
 cdn.example      where CNAMEs lead, never matched
+
+and the zones of the scenarios, see of_scenarios().
 """
 
 import glob
@@ -172,6 +174,7 @@ nothing.example. TXT "keeps example. alive"
 
 def sign(directory, origin, text):
     """Signs a zone; returns (signed text, its DNSKEY as a trust anchor)."""
+    os.makedirs(directory)
     plain = os.path.join(directory, "unsigned")
     with open(plain, "w", encoding="ascii") as file:
         file.write(text)
@@ -187,15 +190,38 @@ def sign(directory, origin, text):
               encoding="ascii") as file:
         anchor = file.read().split(";")[0].strip()
     # The signatures are for another address now.
-    signed, count = re.subn(r"10\.1\.4\.66", "10.1.4.67", signed)
-    assert count == 2, "the bogus records are not in the signed zone"
-    return signed, anchor
+    return re.sub(r"10\.(\d+)\.4\.66", r"10.\1.4.67", signed), anchor
+
+
+def of_scenarios(directory):
+    """The zones beside the scenarios: NAME.zone, or NAME.signed.zone for one
+    to be signed, holds what comes after SOA and NS. In a signed one the
+    addresses 10.*.4.66 are made bogus.
+
+    Returns ({origin: text}, [trust anchor])."""
+    zones, anchors = {}, []
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for path in sorted(glob.glob(f"{here}/scenarios/*/*.zone")):
+        origin = os.path.basename(path).removesuffix("zone")
+        signed = origin.endswith(".signed.")
+        if signed:
+            origin = origin.removesuffix("signed.")
+        assert origin not in zones, f"{path}: there is another {origin}"
+        with open(path, encoding="ascii") as file:
+            zones[origin] = _head(origin) + file.read()
+        if signed:
+            zones[origin], anchor = sign(
+                os.path.join(directory, origin), origin, zones[origin])
+            anchors.append(anchor)
+    return zones, anchors
 
 
 def make(directory):
-    """Returns ({origin: text}, trust anchor for signed.example)."""
-    signed, anchor = sign(directory, "signed.example.",
+    """Returns ({origin: text}, [trust anchor])."""
+    signed, anchor = sign(os.path.join(directory, "signed.example."),
+                          "signed.example.",
                           _head("signed.example.") + SIGNED)
+    others, anchors = of_scenarios(directory)
     zones = {
         ".": _head(".") + ROOT,
         "corp.example.": _head("corp.example.") + CORP
@@ -210,4 +236,4 @@ def make(directory):
         "6.5.in-addr.arpa.": _head("6.5.in-addr.arpa.") + REVERSE_PLAIN,
         "d.f.ip6.arpa.": _head("d.f.ip6.arpa.") + REVERSE_MAGIC,
     }
-    return zones, anchor
+    return {**zones, **others}, [anchor, *anchors]
