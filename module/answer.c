@@ -33,7 +33,8 @@ static time_t ttl_min(time_t a, time_t b)
 static time_t rrset_ttl(const struct ub_packed_rrset_key *k)
 {
 	const struct packed_rrset_data *d = rrset_data(k);
-	time_t ttl = d->ttl;
+	/* That of the RRset is 0 in what local zones hold. */
+	time_t ttl = d->count > 0 ? ANSWER_TTL_MAX : 0;
 
 	for (size_t i = 0; i < d->count; i++)
 		ttl = ttl_min(ttl, d->rr_ttl[i]);
@@ -69,11 +70,11 @@ static time_t chain_step_ttl(const struct reply_info *rep,
 	return rrset_ttl(cname);
 }
 
-static struct chain chain_walk(const struct module_qstate *qstate,
+static struct chain chain_walk(const struct c25_ask *ask,
 	const struct reply_info *rep, uint16_t qtype)
 {
 	struct chain c = { .ttl = ANSWER_TTL_MAX };
-	uint8_t *owner = qstate->qinfo.qname;
+	uint8_t *owner = ask->q->qname;
 
 	/* No chain is longer than the section has RRsets. */
 	for (size_t hops = 0; hops <= rep->an_numrrsets; hops++) {
@@ -113,7 +114,7 @@ static bool rdata_at(const struct packed_rrset_data *d, size_t i,
  * message stays what it is. With one, the chain goes, and the SOA stays if
  * it speaks for the queried name.
  */
-static struct dns_msg *answer_negative(struct module_qstate *qstate,
+static struct dns_msg *answer_negative(const struct c25_ask *ask,
 	struct dns_msg *real, const struct chain *c)
 {
 	struct reply_info *rep = real->rep;
@@ -121,21 +122,21 @@ static struct dns_msg *answer_negative(struct module_qstate *qstate,
 	size_t i, end = rep->an_numrrsets + rep->ns_numrrsets;
 
 	if (!c->moved)
-		return c25_reply_trim(qstate, real, NULL);
-	out = c25_reply_new(qstate, FLAGS_GET_RCODE(rep->flags), 1,
+		return c25_reply_trim(ask->region, real, NULL);
+	out = c25_reply_new(ask, FLAGS_GET_RCODE(rep->flags), 1,
 		ttl_min(c->ttl, rep->ttl));
 	for (i = rep->an_numrrsets; out != NULL && i < end; i++) {
 		struct ub_packed_rrset_key *k = rep->rrsets[i];
 
 		if (ntohs(k->rk.type) == LDNS_RR_TYPE_SOA &&
-		    dname_subdomain_c(qstate->qinfo.qname, k->rk.dname)) {
-			if (!c25_reply_authority(qstate, out, k))
+		    dname_subdomain_c(ask->q->qname, k->rk.dname)) {
+			if (!c25_reply_authority(ask, out, k))
 				return NULL;
 			break;
 		}
 	}
 	if (out != NULL)
-		c25_reply_forged(qstate);
+		c25_reply_forged(ask);
 	return out;
 }
 
@@ -243,21 +244,21 @@ static void collect_all(struct collect *c, struct c25_worker *w,
 }
 
 /* A, AAAA. An answer with some of the addresses is better than none. */
-static enum c25_answer answer_address(struct module_qstate *qstate,
+static enum c25_answer answer_address(const struct c25_ask *ask,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg *real, struct dns_msg **out, enum c25_failure *why)
 {
-	struct chain chain = chain_walk(qstate, real->rep, v->qtype);
-	unsigned clients = c25_query_clients(qstate);
+	struct chain chain = chain_walk(ask, real->rep, v->qtype);
+	unsigned clients = ask->clients;
 	struct collect c;
 	time_t ttl;
 
 	if (chain.found == NULL) {
-		*out = answer_negative(qstate, real, &chain);
+		*out = answer_negative(ask, real, &chain);
 		goto out;
 	}
 	ttl = ttl_min(chain.ttl, c25_policy_max_ttl(w->policy));
-	if (!collect_init(&c, qstate->region, rrset_data(chain.found)->count))
+	if (!collect_init(&c, ask->region, rrset_data(chain.found)->count))
 		goto nomem;
 	collect_all(&c, w, v, rrset_data(chain.found), ttl);
 	if (c.error == -ESTALE)
@@ -269,14 +270,14 @@ static enum c25_answer answer_address(struct module_qstate *qstate,
 	if (!c.changed && !chain.moved) {
 		/* excluded ones only: as it is */
 		c25_state_count(w, C25_STAT_PASSED, clients);
-		*out = c25_reply_trim(qstate, real, chain.found);
+		*out = c25_reply_trim(ask->region, real, chain.found);
 		goto out;
 	}
-	*out = c25_reply_new(qstate, LDNS_RCODE_NOERROR, 1, ttl);
-	if (*out == NULL || (c.count > 0 && !c25_reply_add(qstate, *out,
+	*out = c25_reply_new(ask, LDNS_RCODE_NOERROR, 1, ttl);
+	if (*out == NULL || (c.count > 0 && !c25_reply_add(ask, *out,
 	    v->qtype, ttl, c.rdata, c.count)))
 		goto nomem;
-	c25_reply_forged(qstate);
+	c25_reply_forged(ask);
 	c25_state_count(w, c.count > 0 ? C25_STAT_REWRITTEN :
 		C25_STAT_EMPTIED, clients);
 out:
@@ -289,7 +290,7 @@ nomem:
 
 /* HTTPS, SVCB: what is left of each record. Returns: records left, -ENOMEM;
  * *changed when anything is not as it was. */
-static ssize_t service_mend(struct module_qstate *qstate,
+static ssize_t service_mend(const struct c25_ask *ask,
 	const struct packed_rrset_data *d, struct c25_rdata *rdata,
 	bool *changed)
 {
@@ -303,11 +304,11 @@ static ssize_t service_mend(struct module_qstate *qstate,
 			*changed = true;
 			continue;
 		}
-		mended = regional_alloc(qstate->region, r->len + 1);
+		mended = regional_alloc(ask->region, r->len + 1);
 		if (mended == NULL)
 			return -ENOMEM;
-		switch (c25_svcb_mend(r->bytes, r->len, qstate->qinfo.qname,
-		    qstate->qinfo.qname_len, mended, &r->len)) {
+		switch (c25_svcb_mend(r->bytes, r->len, ask->q->qname,
+		    ask->q->qname_len, mended, &r->len)) {
 		case C25_SVCB_SAME:
 			count++;
 			break;
@@ -324,51 +325,51 @@ static ssize_t service_mend(struct module_qstate *qstate,
 	return (ssize_t)count;
 }
 
-static struct dns_msg *answer_service(struct module_qstate *qstate,
+static struct dns_msg *answer_service(const struct c25_ask *ask,
 	const struct c25_verdict *v, struct dns_msg *real)
 {
-	struct chain chain = chain_walk(qstate, real->rep, v->qtype);
+	struct chain chain = chain_walk(ask, real->rep, v->qtype);
 	struct c25_rdata *rdata;
 	struct dns_msg *out;
 	bool changed = chain.moved;
 	ssize_t count;
 
 	if (chain.found == NULL)
-		return answer_negative(qstate, real, &chain);
-	rdata = regional_alloc_zero(qstate->region, sizeof(*rdata) *
+		return answer_negative(ask, real, &chain);
+	rdata = regional_alloc_zero(ask->region, sizeof(*rdata) *
 		(rrset_data(chain.found)->count + 1));
 	if (rdata == NULL)
 		return NULL;
-	count = service_mend(qstate, rrset_data(chain.found), rdata,
+	count = service_mend(ask, rrset_data(chain.found), rdata,
 		&changed);
 	if (count < 0)
 		return NULL;
 	if (!changed)
-		return c25_reply_trim(qstate, real, NULL);
-	out = c25_reply_new(qstate, LDNS_RCODE_NOERROR, 1, chain.ttl);
-	if (out == NULL || (count > 0 && !c25_reply_add(qstate, out,
+		return c25_reply_trim(ask->region, real, NULL);
+	out = c25_reply_new(ask, LDNS_RCODE_NOERROR, 1, chain.ttl);
+	if (out == NULL || (count > 0 && !c25_reply_add(ask, out,
 	    v->qtype, chain.ttl, rdata, (size_t)count)))
 		return NULL;
-	c25_reply_forged(qstate);
+	c25_reply_forged(ask);
 	return out;
 }
 
-enum c25_answer c25_answer_real(struct module_qstate *qstate,
+enum c25_answer c25_answer_real(const struct c25_ask *ask,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg *real, struct dns_msg **out, enum c25_failure *why)
 {
 	*out = NULL;
 	if (v->kind == C25_DO_ADDRESS)
-		return answer_address(qstate, w, v, real, out, why);
+		return answer_address(ask, w, v, real, out, why);
 	if (v->kind == C25_DO_SERVICE)
-		*out = answer_service(qstate, v, real);
+		*out = answer_service(ask, v, real);
 	else
-		*out = c25_reply_trim(qstate, real, NULL);
+		*out = c25_reply_trim(ask->region, real, NULL);
 	if (*out == NULL) {
 		*why = C25_FAIL_MEMORY;
 		return C25_ANSWER_FAIL;
 	}
-	c25_state_count(w, C25_STAT_PASSED, c25_query_clients(qstate));
+	c25_state_count(w, C25_STAT_PASSED, ask->clients);
 	return C25_ANSWER_OK;
 }
 
@@ -376,7 +377,7 @@ enum c25_answer c25_answer_real(struct module_qstate *qstate,
 
 /* A name of an address in a magic pool: the domain while it is assigned.
  * Other types than PTR don't exist there. */
-static enum c25_answer answer_reverse(struct module_qstate *qstate,
+static enum c25_answer answer_reverse(const struct c25_ask *ask,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg **out, enum c25_failure *why)
 {
@@ -397,13 +398,13 @@ static enum c25_answer answer_reverse(struct module_qstate *qstate,
 	if (r == 0)
 		ttl = ttl_min((time_t)((a.lease_end_ms - now_ms) / 1000),
 			c25_policy_max_ttl(w->policy));
-	c25_state_count(w, C25_STAT_PTR, c25_query_clients(qstate));
-	*out = c25_reply_new(qstate, r == 0 ? LDNS_RCODE_NOERROR :
+	c25_state_count(w, C25_STAT_PTR, ask->clients);
+	*out = c25_reply_new(ask, r == 0 ? LDNS_RCODE_NOERROR :
 		LDNS_RCODE_NXDOMAIN, 1, ttl);
 	rdata.bytes = a.domain.wire;
 	rdata.len = r == 0 ? a.domain.len : 0;
 	if (*out == NULL || (r == 0 && (v->qtype == LDNS_RR_TYPE_PTR ||
-	    v->qtype == LDNS_RR_TYPE_ANY) && !c25_reply_add(qstate, *out,
+	    v->qtype == LDNS_RR_TYPE_ANY) && !c25_reply_add(ask, *out,
 	    LDNS_RR_TYPE_PTR, ttl, &rdata, 1))) {
 		*why = C25_FAIL_MEMORY;
 		return C25_ANSWER_FAIL;
@@ -412,34 +413,34 @@ static enum c25_answer answer_reverse(struct module_qstate *qstate,
 }
 
 /* Ref: RFC 8482 4.2. */
-static struct dns_msg *answer_any(struct module_qstate *qstate,
+static struct dns_msg *answer_any(const struct c25_ask *ask,
 	const struct c25_worker *w)
 {
 	static const uint8_t hinfo[] = "\7RFC8482";	/* and an empty one */
 	struct c25_rdata rdata = { .bytes = hinfo, .len = sizeof(hinfo) };
 	time_t ttl = c25_policy_max_ttl(w->policy);
-	struct dns_msg *out = c25_reply_new(qstate, LDNS_RCODE_NOERROR, 1,
+	struct dns_msg *out = c25_reply_new(ask, LDNS_RCODE_NOERROR, 1,
 		ttl);
 
-	if (out == NULL || !c25_reply_add(qstate, out, LDNS_RR_TYPE_HINFO,
+	if (out == NULL || !c25_reply_add(ask, out, LDNS_RR_TYPE_HINFO,
 	    ttl, &rdata, 1))
 		return NULL;
 	return out;
 }
 
-enum c25_answer c25_answer_own(struct module_qstate *qstate,
+enum c25_answer c25_answer_own(const struct c25_ask *ask,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg **out, enum c25_failure *why)
 {
 	*out = NULL;
 	if (v->kind == C25_DO_REVERSE)
-		return answer_reverse(qstate, w, v, out, why);
-	*out = v->kind == C25_DO_ANY ? answer_any(qstate, w) :
-		c25_reply_new(qstate, LDNS_RCODE_REFUSED, 0, 0);
+		return answer_reverse(ask, w, v, out, why);
+	*out = v->kind == C25_DO_ANY ? answer_any(ask, w) :
+		c25_reply_new(ask, LDNS_RCODE_REFUSED, 0, 0);
 	if (*out == NULL) {
 		*why = C25_FAIL_MEMORY;
 		return C25_ANSWER_FAIL;
 	}
-	c25_state_count(w, C25_STAT_PASSED, c25_query_clients(qstate));
+	c25_state_count(w, C25_STAT_PASSED, ask->clients);
 	return C25_ANSWER_OK;
 }

@@ -23,12 +23,6 @@ enum { BELL_RETRY_MS = 1000 };
 
 #if C25_HAVE_EVENTS
 static void bell_timer_start(struct c25_worker *w);
-
-static struct ub_event_base *bell_base(struct c25_worker *w)
-{
-	return w->env->worker_base == NULL ? NULL :
-		comm_base_internal(w->env->worker_base);
-}
 #endif
 
 /* The peer is gone, or never was there. */
@@ -71,7 +65,7 @@ static void bell_timer_start(struct c25_worker *w)
 {
 	struct c25_bell *b = &w->bell;
 	struct timeval second = { .tv_sec = BELL_RETRY_MS / 1000 };
-	struct ub_event_base *base = bell_base(w);
+	struct ub_event_base *base = c25_event_base(w->env);
 
 	if (b->timer_on || base == NULL)
 		return;
@@ -107,7 +101,7 @@ static void bell_on_readable(int fd, short bits, void *arg)
 static void bell_watch(struct c25_worker *w)
 {
 	struct c25_bell *b = &w->bell;
-	struct ub_event_base *base = bell_base(w);
+	struct ub_event_base *base = c25_event_base(w->env);
 
 	if (base == NULL)
 		return;

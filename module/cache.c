@@ -3,14 +3,14 @@
  * cache.c - the real messages of names that are ours, in Unbound's own
  * message cache but where no query finds them.
  *
- * The key of a kept message is the question with a class from the private
- * range, and its hash is another than Unbound computes for that question. A
- * lookup compares hash and question, so neither a query for the name nor one
- * in that class can hit it. (The class alone would not do: a client may ask
- * in any class.) RRsets are in the RRset cache as always, class IN.
+ * The key of a kept message has a type of the range for meta-queries, and the
+ * queried type in the place of the class. Unbound answers questions of such a
+ * type with FORMERR before it looks into any cache, so that no query can hit
+ * it, also not after a dump and load of the cache. RRsets are in the RRset
+ * cache as always.
  *
- * Ref: util/storage/lruhash.c bin_find_entry(); RFC 6895 3.2 (private use
- * classes); services/cache/dns.c.
+ * Ref: RFC 6895 3.1 (meta-TYPEs); daemon/worker.c worker_handle_request()
+ * "meta-type"; services/cache/dns.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,32 +18,39 @@
 #include "module/module.h"
 
 enum {
-	CACHE_CLASS = 65300,
+	CACHE_TYPE = 200,		/* of 128 to 248 */
 	CACHE_HASH_TWIST = 0x5a17c025,	/* anything but 0 */
 	CACHE_PURGE_BATCH = 65536,
 	CACHE_FAILURE_TTL_S = 5,	/* NORR_TTL of the iterator */
+	CACHE_REFETCH_S = 5,		/* between tries to fetch anew */
 };
 
 static struct query_info cache_key(const struct module_qstate *qstate)
 {
 	struct query_info key = qstate->qinfo;
 
-	key.qclass = CACHE_CLASS;
+	key.qclass = key.qtype;
+	key.qtype = CACHE_TYPE;
 	key.local_alias = NULL;
 	return key;
 }
 
+/* With dns64 AAAA answers to queries with CD differ.
+ * Ref: util/data/msgreply.c query_info_hash(). */
 static hashvalue_type cache_hash(struct query_info *key, uint16_t flags)
 {
-	return query_info_hash(key, flags) ^ (hashvalue_type)CACHE_HASH_TWIST;
+	return query_info_hash(key, flags) ^
+		(key->qclass == LDNS_RR_TYPE_AAAA && (flags & BIT_CD) != 0 ?
+		(hashvalue_type)CACHE_HASH_TWIST : 0);
 }
 
-static struct lruhash_entry *cache_find(struct module_qstate *qstate)
+static struct lruhash_entry *cache_find(struct module_qstate *qstate,
+	int for_writing)
 {
 	struct query_info key = cache_key(qstate);
 
 	return slabhash_lookup(qstate->env->msg_cache,
-		cache_hash(&key, qstate->query_flags), &key, 0);
+		cache_hash(&key, qstate->query_flags), &key, for_writing);
 }
 
 /* Does who asks want validated answers? The validator's own lookups don't.
@@ -58,7 +65,7 @@ static bool cache_must_validate(const struct module_qstate *qstate)
 struct dns_msg *c25_cache_lookup(struct module_qstate *qstate, bool *due)
 {
 	struct module_env *env = qstate->env;
-	struct lruhash_entry *e = cache_find(qstate);
+	struct lruhash_entry *e = cache_find(qstate, 0);
 	struct dns_msg *msg = NULL;
 	struct reply_info *rep;
 
@@ -78,9 +85,82 @@ out:
 	return msg;
 }
 
+/* Is this kept message one to answer with although it has expired?
+ * Ref: services/mesh.c mesh_serve_expired_lookup(). */
+static bool cache_is_stale(const struct module_qstate *qstate,
+	const struct reply_info *rep)
+{
+	return qstate->env->cfg->serve_expired &&
+		c25_ttl_expired(rep->ttl, *qstate->env->now) &&
+		!(cache_must_validate(qstate) &&
+		(rep->security <= sec_status_bogus ||
+		rep->security == sec_status_secure_sentinel_fail));
+}
+
+struct dns_msg *c25_cache_stale(struct module_qstate *qstate, bool *at_once)
+{
+	struct module_env *env = qstate->env;
+	struct lruhash_entry *e = cache_find(qstate, 0);
+	struct dns_msg *msg = NULL;
+	time_t *norec;
+
+	if (e == NULL)
+		return NULL;
+	if (cache_is_stale(qstate, e->data)) {
+		norec = c25_norec_ttl(e->data);
+		*at_once = env->cfg->serve_expired_client_timeout == 0 ||
+			(norec != NULL && *env->now < *norec);
+		msg = tomsg(env, &qstate->qinfo, e->data, qstate->region,
+			*env->now, 1, env->scratch);
+	}
+	lock_rw_unlock(&e->lock);
+	return msg;
+}
+
+bool c25_cache_claim_refetch(struct module_qstate *qstate)
+{
+	struct lruhash_entry *e = cache_find(qstate, 1);
+	time_t now = *qstate->env->now;
+	struct reply_info *rep;
+	bool mine;
+
+	if (e == NULL)
+		return false;
+	rep = e->data;
+	mine = now >= rep->prefetch_ttl;
+	if (mine)
+		rep->prefetch_ttl = now + CACHE_REFETCH_S;
+	lock_rw_unlock(&e->lock);
+	return mine;
+}
+
+/* The lookup failed: note in the kept message that has expired, if there is
+ * one, that clients needn't wait for the next try. */
+static bool cache_note_failure(struct module_qstate *qstate)
+{
+	struct config_file *cfg = qstate->env->cfg;
+	time_t now = *qstate->env->now, *norec;
+	struct lruhash_entry *e = cache_find(qstate, 1);
+	struct reply_info *rep;
+	bool stale;
+
+	if (e == NULL)
+		return false;
+	rep = e->data;
+	stale = cache_is_stale(qstate, rep);
+	norec = c25_norec_ttl(rep);
+	if (stale && norec != NULL)
+		*norec = now + CACHE_FAILURE_TTL_S;
+	if (stale && cfg->serve_expired_ttl_reset &&
+	    rep->serve_expired_ttl < now + cfg->serve_expired_ttl)
+		rep->serve_expired_ttl = now + cfg->serve_expired_ttl;
+	lock_rw_unlock(&e->lock);
+	return stale;
+}
+
 time_t c25_cache_left(struct module_qstate *qstate)
 {
-	struct lruhash_entry *e = cache_find(qstate);
+	struct lruhash_entry *e = cache_find(qstate, 0);
 	time_t left = 0;
 
 	if (e == NULL)
@@ -139,7 +219,7 @@ void c25_cache_store(struct module_qstate *qstate)
 	} else {
 		/* The iterator wants to find these when it looks for a
 		 * nameserver's addresses, and clients get them faster. */
-		msg = c25_reply_trim(qstate, msg, NULL);
+		msg = c25_reply_trim(qstate->region, msg, NULL);
 		stored = msg != NULL && c25_dns_cache_store(qstate,
 			&qstate->qinfo, msg->rep, 0, qstate->query_flags);
 	}
@@ -151,8 +231,9 @@ void c25_cache_store_failure(struct module_qstate *qstate)
 {
 	struct reply_info err;
 
-	/* Don't hide an answer that is still good. */
-	if (!c25_failure_cacheable(qstate) || c25_cache_left(qstate) > 0 ||
+	/* Don't hide an answer that is still good, or good enough. */
+	if (cache_note_failure(qstate) || !c25_failure_cacheable(qstate) ||
+	    c25_cache_left(qstate) > 0 ||
 	    (qstate->query_flags & BIT_RD) == 0 || c25_zone_no_cache(qstate))
 		return;
 	memset(&err, 0, sizeof(err));
@@ -199,8 +280,8 @@ static void purge_note(struct lruhash_entry *e, void *arg)
 	struct purge_item *item;
 	struct c25_verdict v;
 
-	if (p->more)
-		return;
+	if (p->more || key->qtype == CACHE_TYPE)
+		return;			/* ours are out of reach already */
 	c25_verdict_of(p->policy, key->qname, key->qname_len, key->qtype,
 		key->qclass, &v);
 	if (!c25_verdict_is_ours(&v))

@@ -18,6 +18,7 @@
 
 #include "config.h"
 
+#include "daemon/worker.h"
 #include "dynlibmod/dynlibmod.h"
 #include "iterator/iter_delegpt.h"
 #include "iterator/iter_utils.h"
@@ -64,6 +65,29 @@
 #define C25_HAVE_EVENTS 1
 #endif
 
+#if C25_HAVE_EVENTS
+/* The loop of this worker thread, NULL outside of one. */
+static inline struct ub_event_base *c25_event_base(
+	const struct module_env *env)
+{
+	return env->worker_base == NULL ? NULL :
+		comm_base_internal(env->worker_base);
+}
+#endif
+
+/* The environment of the worker thread that serves this client; `region` is
+ * what a callback was given, and tells whether it really is a worker's.
+ * Returns: NULL when it isn't. */
+static inline struct module_env *c25_env_of_client(
+	const struct comm_reply *client, const struct regional *region)
+{
+	struct worker *worker = client == NULL || client->c == NULL ? NULL :
+		client->c->cb_arg;
+
+	return worker == NULL || worker->scratchpad != region ? NULL :
+		&worker->env;
+}
+
 /* Has something with this absolute TTL expired? */
 static inline bool c25_ttl_expired(time_t ttl, time_t now)
 {
@@ -71,6 +95,17 @@ static inline bool c25_ttl_expired(time_t ttl, time_t now)
 	return TTL_IS_EXPIRED(ttl, now);
 #else
 	return ttl < now;
+#endif
+}
+
+/* Until when a lookup that has just failed is not tried again, if there is an
+ * expired answer; 0: no such time. Before 1.22 it is tried each time. */
+static inline time_t *c25_norec_ttl(struct reply_info *rep)
+{
+#if C25_UNBOUND_1_22
+	return &rep->serve_expired_norec_ttl;
+#else
+	return NULL;
 #endif
 }
 

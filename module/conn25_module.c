@@ -62,6 +62,28 @@ static bool init_has_module(const char *conf, const char *name)
 	return false;
 }
 
+/* Who may ask without RD set gets referrals from the cache with no module in
+ * between, also with addresses of name servers that have a name of ours.
+ * Ref: daemon/worker.c answer_norec_from_cache(). */
+static bool init_no_snooping(const struct module_env *env)
+{
+	const struct config_str2list *lists[] = { env->cfg->acls,
+		env->cfg->interface_actions };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (const struct config_str2list *a = lists[i]; a != NULL;
+		    a = a->next) {
+			if (strcmp(a->str2, "allow_snoop") != 0)
+				continue;
+			log_err("conn25: access-control: %s allow_snoop: "
+				"shows what is cached without asking conn25, "
+				"and clients would get destination "
+				"addresses: write \"allow\"", a->str);
+			return false;
+		}
+	return true;
+}
+
 static bool init_module_config(const struct module_env *env, int id)
 {
 	const char *conf = env->cfg->module_conf;
@@ -110,7 +132,8 @@ EXPORT int init(struct module_env *env, int id)
 	struct c25_module *m = NULL;
 	int r;
 
-	if (!init_same_unbound() || !init_module_config(env, id))
+	if (!init_same_unbound() || !init_module_config(env, id) ||
+	    !init_no_snooping(env))
 		return 0;
 	dynlib = env->modinfo[id];
 	r = c25_state_create(env, id, dynlib, &m);
@@ -121,6 +144,8 @@ EXPORT int init(struct module_env *env, int id)
 	dynlib->dyn_env = m;
 	if (!dynlib->inplace_cb_register_wrapped((void *)explain_servfail,
 	    inplace_cb_reply_servfail, NULL, env, id) ||
+	    !dynlib->inplace_cb_register_wrapped((void *)c25_local_reply,
+	    inplace_cb_reply_local, NULL, env, id) ||
 	    !dynlib->inplace_cb_register_wrapped((void *)c25_learn_response,
 	    inplace_cb_query_response, NULL, env, id)) {
 		log_err("conn25: init: out of memory");
@@ -137,6 +162,7 @@ EXPORT void deinit(struct module_env *env, int id)
 	if (dynlib == NULL || dynlib->dyn_env == NULL)
 		return;
 	dynlib->inplace_cb_delete_wrapped(env, inplace_cb_reply_servfail, id);
+	dynlib->inplace_cb_delete_wrapped(env, inplace_cb_reply_local, id);
 	dynlib->inplace_cb_delete_wrapped(env, inplace_cb_query_response, id);
 	c25_state_free(dynlib->dyn_env);
 	dynlib->dyn_env = NULL;
@@ -177,11 +203,9 @@ EXPORT void inform_super(struct module_qstate *qstate, int id,
 {
 }
 
-/* What a query has is in its region. (Answers that wait for their connector
- * have to be forgotten here, once there are any: DESIGN 7.) */
 EXPORT void clear(struct module_qstate *qstate, int id)
 {
-	qstate->minfo[id] = NULL;
+	c25_query_clear(qstate, id);
 }
 
 EXPORT size_t get_mem(struct module_env *env, int id)

@@ -110,7 +110,7 @@ static void learn_store(struct module_qstate *qstate,
 		(void)c25_dns_cache_store(qstate, &response->qinfo,
 			response->rep, 1, 0);
 	} else if (learn_is_step(iq, response)) {
-		step = c25_reply_trim(qstate, response, NULL);
+		step = c25_reply_trim(qstate->region, response, NULL);
 		if (step != NULL)
 			(void)c25_dns_cache_store(qstate, &step->qinfo,
 				step->rep,

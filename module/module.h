@@ -83,6 +83,25 @@ struct c25_bell {
 	bool timer_on;
 };
 
+/* A query state that waits for a moment; see wait.c. */
+struct c25_wait;
+struct c25_worker;
+typedef void c25_wait_due(struct c25_wait *e, struct c25_worker *w);
+
+struct c25_wait {
+	struct c25_worker *worker;	/* NULL: not waiting */
+	struct module_qstate *qstate;
+	struct c25_wait *prev, *next;
+	uint64_t due_ms;		/* c25_now_ms() */
+	c25_wait_due *due;
+};
+
+struct c25_waiting {
+	struct c25_wait *first, *last;
+	struct ub_event *timer;		/* for the first; NULL: never needed */
+	bool timer_on;
+};
+
 struct c25_worker {
 	struct c25_module *module;
 	struct module_env *env;		/* this thread's */
@@ -94,10 +113,13 @@ struct c25_worker {
 	struct c25_policy *policy;
 	time_t polled;			/* second of the last look around */
 	struct c25_bell bell;
+	struct c25_waiting waiting;
 };
 
 struct c25_query {
+	struct c25_wait wait;
 	bool from_cache;		/* the message is from our cache */
+	bool stale;			/* ... and has expired */
 	bool failed;			/* `failure` is to be explained */
 	enum c25_failure failure;
 };
@@ -165,6 +187,17 @@ void c25_bell_close(struct c25_worker *w);
  */
 struct dns_msg *c25_cache_lookup(struct module_qstate *qstate, bool *due);
 
+/*
+ * The kept message when it has expired and serve-expired allows it still.
+ * `at_once` says that clients shall not wait for a lookup.
+ * Returns: the message in the state's region; NULL.
+ */
+struct dns_msg *c25_cache_stale(struct module_qstate *qstate, bool *at_once);
+
+/* Is it this query state that shall have the kept message fetched anew? Of
+ * all that find it due only one shall, once in a few seconds. */
+bool c25_cache_claim_refetch(struct module_qstate *qstate);
+
 /* Seconds that the kept message still has, 0 when there is none. */
 time_t c25_cache_left(struct module_qstate *qstate);
 
@@ -172,7 +205,8 @@ time_t c25_cache_left(struct module_qstate *qstate);
  * it holds nothing to hide, any other one under ours. */
 void c25_cache_store(struct module_qstate *qstate);
 
-/* Keep an upstream failure for a few seconds, as the iterator would. */
+/* Keep an upstream failure for a few seconds, as the iterator would; but not
+ * before a kept message that can be answered. */
 void c25_cache_store_failure(struct module_qstate *qstate);
 
 /* Forget what another module has stored under the public key. */
@@ -193,35 +227,47 @@ int c25_learn_response(struct module_qstate *qstate,
 
 /* ---- reply.c: making messages ---- */
 
+/* Who asks, and where the answer is made. Everything in a message that is
+ * made for an ask lives in its region. */
+struct c25_ask {
+	struct query_info *q;		/* qname in the case it was asked */
+	struct regional *region;
+	struct edns_option **options;	/* for clients with EDNS */
+	unsigned clients;		/* who get this answer */
+};
+
+/* The ask of a query state. */
+struct c25_ask c25_ask_of(struct module_qstate *qstate);
+
 /* One record's data, without the length before it. */
 struct c25_rdata {
 	const uint8_t *bytes;
 	size_t len;
 };
 
-/* An empty reply to the state's question, with room for RRsets.
+/* An empty reply to the question, with room for RRsets.
  * Returns: NULL without memory; so do all that return a message. */
-struct dns_msg *c25_reply_new(struct module_qstate *qstate, int rcode,
+struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,
 	size_t rrset_room, time_t ttl);
 
 /* Add an RRset of class IN, owned by the queried name, to the answer. */
-bool c25_reply_add(struct module_qstate *qstate, struct dns_msg *msg,
+bool c25_reply_add(const struct c25_ask *ask, struct dns_msg *msg,
 	uint16_t type, time_t ttl, const struct c25_rdata *rdata,
 	size_t count);
 
 /* Add an RRset of the real message to the authority section, without its
  * signatures. */
-bool c25_reply_authority(struct module_qstate *qstate, struct dns_msg *msg,
+bool c25_reply_authority(const struct c25_ask *ask, struct dns_msg *msg,
 	const struct ub_packed_rrset_key *rrset);
 
 /* The same message without its additional section and without addresses
  * anywhere but in `keep` (may be NULL); the same pointer when there were
  * none. */
-struct dns_msg *c25_reply_trim(struct module_qstate *qstate,
+struct dns_msg *c25_reply_trim(struct regional *region,
 	struct dns_msg *msg, const struct ub_packed_rrset_key *keep);
 
-/* Add an Extended DNS Error for clients with EDNS. Ref: RFC 8914. */
-void c25_reply_forged(struct module_qstate *qstate);
+/* Say that the answer is forged, to clients with EDNS. Ref: RFC 8914 4.5. */
+void c25_reply_forged(const struct c25_ask *ask);
 
 /* ---- answer.c: what the client gets ---- */
 
@@ -232,14 +278,56 @@ enum c25_answer {
 };
 
 /* Turn the real message into the client's. */
-enum c25_answer c25_answer_real(struct module_qstate *qstate,
+enum c25_answer c25_answer_real(const struct c25_ask *ask,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg *real, struct dns_msg **out, enum c25_failure *why);
 
 /* Answer without asking anybody: REVERSE, ANY, REFUSE. */
-enum c25_answer c25_answer_own(struct module_qstate *qstate,
+enum c25_answer c25_answer_own(const struct c25_ask *ask,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg **out, enum c25_failure *why);
+
+/* Does an answer of this verdict need no message of anybody? */
+static inline bool c25_answer_is_own(const struct c25_verdict *v)
+{
+	return v->kind == C25_DO_REVERSE || v->kind == C25_DO_ANY ||
+		v->kind == C25_DO_REFUSE;
+}
+
+/* ---- local.c: what Unbound answers before it asks any module ---- */
+
+/* An inplace_cb_reply_func_type for inplace_cb_reply_local. */
+int c25_local_reply(struct query_info *qinfo, struct module_qstate *qstate,
+	struct reply_info *rep, int rcode, struct edns_data *edns,
+	struct edns_option **options, struct comm_reply *client,
+	struct regional *region, struct timeval *start, int id, void *arg);
+
+/* ---- wait.c: query states that wait for a moment ---- */
+
+/*
+ * Call due() in this worker's event loop after that time, once. The entry is
+ * the caller's and stays where it is until then or until c25_wait_remove().
+ * Returns: false when there are no events to wait with.
+ */
+bool c25_wait_add(struct c25_worker *w, struct c25_wait *e,
+	struct module_qstate *qstate, uint64_t in_ms, c25_wait_due *due);
+/* Don't. Also for an entry that isn't waiting. */
+void c25_wait_remove(struct c25_wait *e);
+/* For deinit: the worker's event base is gone already. */
+void c25_wait_close(struct c25_worker *w);
+
+/* ---- stale.c: serve-expired ---- */
+
+/* An expired message to answer with now; `refetch` says that it is to be
+ * fetched anew after that. Returns: NULL: look it up; clients who wait too
+ * long will be given it. Always so for what no client asks. */
+struct dns_msg *c25_stale_now(struct module_qstate *qstate,
+	struct c25_worker *w, struct c25_query *q, bool *refetch);
+/* An expired message for the clients of a lookup that failed, or NULL. */
+struct dns_msg *c25_stale_after_failure(struct module_qstate *qstate,
+	struct c25_worker *w);
+/* Tell the clients of an expired answer, and count them. */
+void c25_stale_note(struct module_qstate *qstate, unsigned clients);
 
 /* ---- query.c: the life of a query state ---- */
 
@@ -247,6 +335,12 @@ void c25_query_start(struct module_qstate *qstate, int id,
 	struct c25_worker *w);
 void c25_query_done(struct module_qstate *qstate, int id,
 	struct c25_worker *w);
+/* Make the clients' answer from return_msg, which has expired, and put it
+ * there. Returns: false when there is none now. */
+bool c25_query_answer_stale(struct module_qstate *qstate,
+	struct c25_worker *w);
+/* The state is going to be deleted. */
+void c25_query_clear(struct module_qstate *qstate, int id);
 /* How many clients wait for this state's answer. */
 unsigned c25_query_clients(const struct module_qstate *qstate);
 /* Say why in a log line, at most once a minute for each reason. */

@@ -112,12 +112,6 @@ static void query_verdict(const struct module_qstate *qstate,
 		qstate->qinfo.qtype, qstate->qinfo.qclass, v);
 }
 
-static bool query_is_own(const struct c25_verdict *v)
-{
-	return v->kind == C25_DO_REVERSE || v->kind == C25_DO_ANY ||
-		v->kind == C25_DO_REFUSE;
-}
-
 /* A message that must not be used is one without records: it becomes
  * SERVFAIL with the validator's reason on the way to the client.
  * Ref: services/mesh.c mesh_send_reply() "examine security status". */
@@ -135,7 +129,8 @@ static bool query_is_bogus(const struct module_qstate *qstate,
 static struct dns_msg *query_bogus(struct module_qstate *qstate,
 	const struct reply_info *rep)
 {
-	struct dns_msg *out = c25_reply_new(qstate, LDNS_RCODE_NOERROR, 0,
+	struct c25_ask ask = c25_ask_of(qstate);
+	struct dns_msg *out = c25_reply_new(&ask, LDNS_RCODE_NOERROR, 0,
 		rep->ttl);
 
 	if (out != NULL) {
@@ -150,16 +145,17 @@ static enum c25_answer query_answer(struct module_qstate *qstate,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg **out, enum c25_failure *why)
 {
+	struct c25_ask ask = c25_ask_of(qstate);
 	struct dns_msg *real = qstate->return_msg;
 
 	*why = C25_FAIL_MEMORY;
-	if (query_is_own(v))
-		return c25_answer_own(qstate, w, v, out, why);
+	if (c25_answer_is_own(v))
+		return c25_answer_own(&ask, w, v, out, why);
 	if (query_is_bogus(qstate, real->rep)) {
 		*out = query_bogus(qstate, real->rep);
 		return *out == NULL ? C25_ANSWER_FAIL : C25_ANSWER_OK;
 	}
-	return c25_answer_real(qstate, w, v, real, out, why);
+	return c25_answer_real(&ask, w, v, real, out, why);
 }
 
 /* Put the clients' answer into the state in place of the real message. */
@@ -188,15 +184,35 @@ static void query_replace(struct module_qstate *qstate, int id,
 	}
 }
 
+bool c25_query_answer_stale(struct module_qstate *qstate,
+	struct c25_worker *w)
+{
+	unsigned clients = c25_query_clients(qstate);
+	enum c25_failure why;
+	struct dns_msg *out;
+	struct c25_verdict v;
+
+	query_verdict(qstate, c25_state_policy(w), &v);
+	if (!c25_verdict_is_ours(&v) || c25_answer_is_own(&v) ||
+	    query_answer(qstate, w, &v, &out, &why) != C25_ANSWER_OK)
+		return false;
+	qstate->return_msg = out;
+	c25_state_count(w, C25_STAT_QUERIES, clients);
+	c25_state_count(w, C25_STAT_MATCHED, clients);
+	c25_stale_note(qstate, clients);
+	return true;
+}
+
 /*
  * The state is done: return_msg holds the real message, or there is none
- * because the lookup failed (that stays what it is) or because we answer by
- * ourselves.
+ * because the lookup failed (that stays what it is, unless there is an expired
+ * answer) or because we answer by ourselves.
  */
 static void query_finish(struct module_qstate *qstate, int id,
 	struct c25_worker *w, struct c25_verdict *v)
 {
 	struct mesh_state *mesh = qstate->mesh_info;
+	struct c25_query *q = query_notes(qstate, id);
 	struct dns_msg *real = qstate->return_msg;
 	int real_rcode = qstate->return_rcode;
 	unsigned clients = c25_query_clients(qstate);
@@ -204,25 +220,38 @@ static void query_finish(struct module_qstate *qstate, int id,
 
 	qstate->ext_state[id] = module_finished;
 	/* Should anything become SERVFAIL now, serve-expired must not look
-	 * for an old answer. */
+	 * for an old answer under the public key. */
 	qstate->no_cache_lookup = 1;
 	c25_state_count(w, C25_STAT_QUERIES, clients);
 	c25_state_count(w, C25_STAT_MATCHED, clients);
-	if (clients == 0 && !query_is_own(v))
+	if (clients == 0 && !c25_answer_is_own(v))
 		return;
-	if (!query_is_own(v) && (real == NULL ||
-	    real_rcode != LDNS_RCODE_NOERROR))
-		return;
+	if (!c25_answer_is_own(v) && (real == NULL ||
+	    real_rcode != LDNS_RCODE_NOERROR)) {
+		struct dns_msg *stale = q == NULL ? NULL :
+			c25_stale_after_failure(qstate, w);
+
+		if (stale == NULL)
+			return;
+		q->stale = true;
+		qstate->return_msg = stale;
+	}
 	if (clients > 0 && mesh->cb_list != NULL) {
 		query_fail(qstate, id, w, C25_FAIL_SHARED);
 		return;
 	}
+	if (q == NULL) {
+		query_fail(qstate, id, w, C25_FAIL_MEMORY);
+		return;
+	}
 	query_replace(qstate, id, w, v);
+	if (q->stale)
+		c25_stale_note(qstate, clients);
 	/* Here a first answer that carries a new assignment is to wait until
 	 * its connector has it (DESIGN 7, hold until ready): remember the
 	 * state in the worker, return module_wait_reply, and go on from
 	 * bell_on_readable() with mesh_run(). */
-	if (supers && clients > 0 && !query_is_own(v)) {
+	if (supers && clients > 0 && !c25_answer_is_own(v)) {
 		mesh_query_done(mesh);
 		qstate->return_msg = real;
 		qstate->return_rcode = real_rcode;
@@ -255,19 +284,44 @@ static bool query_from_cache(struct module_qstate *qstate, int id,
 	bool due = false;
 	struct dns_msg *msg = c25_cache_lookup(qstate, &due);
 
+	if (msg == NULL) {
+		msg = c25_stale_now(qstate, w, q, &due);
+		q->stale = msg != NULL;
+	}
 	if (msg == NULL)
 		return false;
 	q->from_cache = true;
 	qstate->return_msg = msg;
 	qstate->return_rcode = LDNS_RCODE_NOERROR;
 	/* mesh_continue() starts the prefetch when this state is done. */
-	if (due)
+	if (due && c25_cache_claim_refetch(qstate))
 		qstate->need_refetch = 1;
 	if (w->respip == id + 1 && qstate->mesh_info->reply_list != NULL)
 		query_through_respip(qstate, id, w->respip);
 	else
 		query_finish(qstate, id, w, v);
 	return true;
+}
+
+/*
+ * A prefetch must not be answered from the cache; its RRsets replace those
+ * that expire within the leeway. Nobody may join it: clients get the kept
+ * message meanwhile, and would wait for this state if it could be found.
+ * Ref: services/mesh.c mesh_schedule_prefetch(), mesh_state_compare().
+ */
+static void query_prefetch(struct module_qstate *qstate)
+{
+	struct mesh_state *mesh = qstate->mesh_info;
+	time_t left = c25_cache_left(qstate);
+
+	if (left > 0 && qstate->prefetch_leeway <= left)
+		qstate->prefetch_leeway = left + 1;
+	if (mesh->reply_list == NULL && mesh->cb_list == NULL &&
+	    mesh->super_set.count == 0 && mesh->sub_set.count == 0) {
+		(void)rbtree_delete(&qstate->env->mesh->all, mesh);
+		mesh_state_make_unique(mesh);
+		(void)rbtree_insert(&qstate->env->mesh->all, &mesh->node);
+	}
 }
 
 void c25_query_start(struct module_qstate *qstate, int id,
@@ -287,20 +341,14 @@ void c25_query_start(struct module_qstate *qstate, int id,
 		return;
 	}
 	qstate->no_cache_store = 1;
-	if (query_is_own(&v)) {
+	if (c25_answer_is_own(&v)) {
 		query_finish(qstate, id, w, &v);
 		return;
 	}
-	if (qstate->blacklist != NULL) {
-		/* A prefetch, which must not be answered from the cache. Its
-		 * RRsets replace those that expire within the leeway. */
-		time_t left = c25_cache_left(qstate);
-
-		if (left > 0 && qstate->prefetch_leeway <= left)
-			qstate->prefetch_leeway = left + 1;
-		return;
-	}
-	(void)query_from_cache(qstate, id, w, &v, q);
+	if (qstate->blacklist != NULL)
+		query_prefetch(qstate);
+	else
+		(void)query_from_cache(qstate, id, w, &v, q);
 }
 
 void c25_query_done(struct module_qstate *qstate, int id,
@@ -309,6 +357,8 @@ void c25_query_done(struct module_qstate *qstate, int id,
 	struct c25_query *q = qstate->minfo[id];
 	struct c25_verdict v;
 
+	if (q != NULL)
+		c25_wait_remove(&q->wait);
 	query_verdict(qstate, c25_state_policy(w), &v);
 	qstate->ext_state[id] = module_finished;
 	if (!c25_verdict_is_ours(&v)) {
@@ -327,4 +377,15 @@ void c25_query_done(struct module_qstate *qstate, int id,
 			c25_cache_store_failure(qstate);
 	}
 	query_finish(qstate, id, w, &v);
+}
+
+/* What a query has is in its region, but for its place among those that
+ * wait. */
+void c25_query_clear(struct module_qstate *qstate, int id)
+{
+	struct c25_query *q = qstate->minfo[id];
+
+	if (q != NULL)
+		c25_wait_remove(&q->wait);
+	qstate->minfo[id] = NULL;
 }

@@ -1,16 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * reply.c - messages in a query state's region: new ones, and the real one
+ * reply.c - messages in the region of who asks: new ones, and the real one
  * with parts left out. What goes into them is decided in answer.c.
  */
 #include <string.h>
 
 #include "module/module.h"
 
-struct dns_msg *c25_reply_new(struct module_qstate *qstate, int rcode,
+struct c25_ask c25_ask_of(struct module_qstate *qstate)
+{
+	/* Unbound copies these options into the replies of this state, also
+	 * without a registered callback, for clients with EDNS.
+	 * Ref: util/data/msgreply.c inplace_cb_reply_call(). */
+	return (struct c25_ask){ .q = &qstate->qinfo,
+		.region = qstate->region,
+		.options = &qstate->edns_opts_front_out,
+		.clients = c25_query_clients(qstate) };
+}
+
+struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,
 	size_t rrset_room, time_t ttl)
 {
-	struct regional *region = qstate->region;
+	struct regional *region = ask->region;
 	struct dns_msg *msg = regional_alloc_zero(region, sizeof(*msg));
 	struct reply_info *rep;
 
@@ -19,7 +30,7 @@ struct dns_msg *c25_reply_new(struct module_qstate *qstate, int rcode,
 	rep = regional_alloc_zero(region, sizeof(*rep));
 	if (rep == NULL)
 		return NULL;
-	msg->qinfo = qstate->qinfo;
+	msg->qinfo = *ask->q;
 	msg->rep = rep;
 	rep->rrsets = regional_alloc_zero(region,
 		(rrset_room + 1) * sizeof(*rep->rrsets));
@@ -76,22 +87,22 @@ static struct packed_rrset_data *reply_rrset_data(struct regional *region,
 	return d;
 }
 
-bool c25_reply_add(struct module_qstate *qstate, struct dns_msg *msg,
+bool c25_reply_add(const struct c25_ask *ask, struct dns_msg *msg,
 	uint16_t type, time_t ttl, const struct c25_rdata *rdata,
 	size_t count)
 {
 	struct reply_info *rep = msg->rep;
-	struct ub_packed_rrset_key *k = regional_alloc_zero(qstate->region,
+	struct ub_packed_rrset_key *k = regional_alloc_zero(ask->region,
 		sizeof(*k));
 
 	if (k == NULL)
 		return false;
 	k->entry.key = k;
-	k->entry.data = reply_rrset_data(qstate->region, ttl, rdata, count);
+	k->entry.data = reply_rrset_data(ask->region, ttl, rdata, count);
 	if (k->entry.data == NULL)
 		return false;
-	k->rk.dname = qstate->qinfo.qname;
-	k->rk.dname_len = qstate->qinfo.qname_len;
+	k->rk.dname = ask->q->qname;
+	k->rk.dname_len = ask->q->qname_len;
 	k->rk.type = htons(type);
 	k->rk.rrset_class = htons(LDNS_RR_CLASS_IN);
 	k->entry.hash = rrset_key_hash(&k->rk);
@@ -100,12 +111,12 @@ bool c25_reply_add(struct module_qstate *qstate, struct dns_msg *msg,
 	return true;
 }
 
-bool c25_reply_authority(struct module_qstate *qstate, struct dns_msg *msg,
+bool c25_reply_authority(const struct c25_ask *ask, struct dns_msg *msg,
 	const struct ub_packed_rrset_key *rrset)
 {
-	struct ub_packed_rrset_key *k = regional_alloc_init(qstate->region,
+	struct ub_packed_rrset_key *k = regional_alloc_init(ask->region,
 		rrset, sizeof(*rrset));
-	struct packed_rrset_data *d = regional_alloc_init(qstate->region,
+	struct packed_rrset_data *d = regional_alloc_init(ask->region,
 		rrset->entry.data, sizeof(*d));
 
 	if (k == NULL || d == NULL)
@@ -128,7 +139,7 @@ static bool reply_is_address(const struct ub_packed_rrset_key *k,
 		type == LDNS_RR_TYPE_AAAA);
 }
 
-struct dns_msg *c25_reply_trim(struct module_qstate *qstate,
+struct dns_msg *c25_reply_trim(struct regional *region,
 	struct dns_msg *msg, const struct ub_packed_rrset_key *keep)
 {
 	struct reply_info *old = msg->rep, *rep;
@@ -140,13 +151,13 @@ struct dns_msg *c25_reply_trim(struct module_qstate *qstate,
 		changed = changed || reply_is_address(old->rrsets[i], keep);
 	if (!changed)
 		return msg;
-	out = regional_alloc_init(qstate->region, msg, sizeof(*msg));
-	rep = regional_alloc_zero(qstate->region, sizeof(*rep));
+	out = regional_alloc_init(region, msg, sizeof(*msg));
+	rep = regional_alloc_zero(region, sizeof(*rep));
 	if (out == NULL || rep == NULL)
 		return NULL;
 	/* All but `ref`, which messages outside the cache don't have. */
 	memcpy(rep, old, sizeof(*old) - sizeof(struct rrset_ref));
-	rep->rrsets = regional_alloc_zero(qstate->region,
+	rep->rrsets = regional_alloc_zero(region,
 		(kept + 1) * sizeof(*rep->rrsets));
 	if (rep->rrsets == NULL)
 		return NULL;
@@ -165,11 +176,8 @@ struct dns_msg *c25_reply_trim(struct module_qstate *qstate,
 	return out;
 }
 
-void c25_reply_forged(struct module_qstate *qstate)
+void c25_reply_forged(const struct c25_ask *ask)
 {
-	/* Unbound copies these options into the replies of this state, also
-	 * without a registered callback, for clients with EDNS.
-	 * Ref: util/data/msgreply.c inplace_cb_reply_call(). */
-	(void)edns_opt_list_append_ede(&qstate->edns_opts_front_out,
-		qstate->region, LDNS_EDE_FORGED_ANSWER, NULL);
+	(void)edns_opt_list_append_ede(ask->options, ask->region,
+		LDNS_EDE_FORGED_ANSWER, NULL);
 }

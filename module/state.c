@@ -188,6 +188,7 @@ void c25_state_free(struct c25_module *m)
 		if (w == NULL)
 			continue;
 		c25_bell_close(w);
+		c25_wait_close(w);
 		shared_table_unref(w->table);
 		c25_policy_unref(w->policy);
 		free(w);

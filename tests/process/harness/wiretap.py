@@ -26,6 +26,7 @@ class Wiretap:
         self.lock = threading.Lock()
         self.seen = []          # (qname, qtype), in order
         self.deaf = False       # drops everything
+        self.servfail = False   # answers everything so
         self.held_name = None   # queries for it wait for release()
         self.held = []          # (wire, client) that wait
         self.stopping = False
@@ -113,6 +114,11 @@ class Wiretap:
         if sock is self.udp:
             wire, client = self.udp.recvfrom(65535)
             if self.deaf or len(wire) < 12:
+                return
+            if self.servfail:
+                self._note(wire)
+                self.udp.sendto(wire[:2] + bytes([0x80 | wire[2], 2])
+                                + wire[4:], client)
                 return
             if self._note(wire) == self.held_name:
                 self.held.append((wire, client))
