@@ -32,7 +32,8 @@ static struct ub_packed_rrset_key *learn_find(struct reply_info *rep,
 	return NULL;
 }
 
-/* Will the iterator take the response for a referral?
+/* Will the iterator take the response for a referral? Never that of a
+ * forwarder, which it asks with RD set.
  * Returns: its NS RRset, or NULL.
  * Ref: iterator/iter_resptype.c response_type_from_server(), iterator.c. */
 static struct ub_packed_rrset_key *learn_is_referral(
@@ -41,7 +42,8 @@ static struct ub_packed_rrset_key *learn_is_referral(
 	struct ub_packed_rrset_key *ns;
 	struct reply_info *rep = response->rep;
 
-	if (iq == NULL || iq->dp == NULL || (rep->flags & BIT_TC) != 0 ||
+	if (iq == NULL || iq->dp == NULL ||
+	    (iq->chase_flags & BIT_RD) != 0 || (rep->flags & BIT_TC) != 0 ||
 	    rep->an_numrrsets != 0 ||
 	    FLAGS_GET_RCODE(rep->flags) != LDNS_RCODE_NOERROR ||
 	    learn_find(rep, LDNS_RR_TYPE_SOA) != NULL)
@@ -102,9 +104,7 @@ static void learn_store(struct module_qstate *qstate,
 	if (iq == NULL || c25_zone_no_cache(qstate))
 		return;
 	if (ns != NULL) {
-		/* Forwarders don't refer. */
-		if ((iq->chase_flags & BIT_RD) != 0 ||
-		    qstate->env->cfg->harden_referral_path)
+		if (qstate->env->cfg->harden_referral_path)
 			return;
 		iter_scrub_ds(response, ns, iq->dp->name);
 		(void)c25_dns_cache_store(qstate, &response->qinfo,
