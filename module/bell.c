@@ -6,8 +6,8 @@
  * With libevent the worker's own loop watches the socket: conn25d rings after
  * it has published a policy, and the worker switches to it at once, without
  * a query. While the table or the connection is missing a timer looks once a
- * second. With Unbound's mini-event there are no events: the socket is for
- * sending only, and everything else happens on the next query.
+ * second. With Unbound's mini-event there are no events: the sockets here are
+ * for sending only, and watch.c waits for what comes.
  */
 #include <errno.h>
 #include <string.h>
@@ -114,26 +114,34 @@ static void bell_watch(struct c25_worker *w)
 }
 #endif
 
+int c25_bell_open(const struct c25_module *m)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/%s",
+		m->run_dir, C25_DOORBELL_FILE);
+	int fd;
+
+	if (n < 0 || (size_t)n >= sizeof(sun.sun_path))
+		return -1;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		0);
+	if (fd != -1 && connect(fd, (struct sockaddr *)&sun,
+	    sizeof(sun)) != 0) {
+		(void)close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 static void bell_connect(struct c25_worker *w)
 {
 	struct c25_bell *b = &w->bell;
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/%s",
-		w->module->run_dir, C25_DOORBELL_FILE);
 
 	b->next_try_ms = c25_now_ms() + BELL_RETRY_MS;
-	if (n < 0 || (size_t)n >= sizeof(sun.sun_path))
-		return;
-	b->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		0);
-	if (b->fd == -1)
-		return;
-	if (connect(b->fd, (struct sockaddr *)&sun, sizeof(sun)) != 0) {
-		bell_hang_up(w);
-		return;
-	}
+	b->fd = c25_bell_open(w->module);
 #if C25_HAVE_EVENTS
-	bell_watch(w);
+	if (b->fd != -1)
+		bell_watch(w);
 #endif
 }
 

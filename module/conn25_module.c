@@ -84,6 +84,31 @@ static bool init_no_snooping(const struct module_env *env)
 	return true;
 }
 
+/*
+ * Without threads the workers are processes, each with a cache of its own: not
+ * supported. Without libevent there has to be a thread that notices a new
+ * policy, for which Unbound's caches need their locks.
+ */
+static bool init_threads(const struct module_env *env)
+{
+#ifdef THREADS_DISABLED
+	if (!C25_HAVE_EVENTS) {
+		log_err("conn25: this Unbound was built without threads and "
+			"without libevent, so that conn25 could not notice a "
+			"new policy: build it with either");
+		return false;
+	}
+	if (env->cfg->num_threads > 1) {
+		log_err("conn25: num-threads: %d: this Unbound was built "
+			"without threads and would have as many processes, "
+			"which conn25 does not support: write "
+			"\"num-threads: 1\"", env->cfg->num_threads);
+		return false;
+	}
+#endif
+	return true;
+}
+
 static bool init_module_config(const struct module_env *env, int id)
 {
 	const char *conf = env->cfg->module_conf;
@@ -133,7 +158,7 @@ EXPORT int init(struct module_env *env, int id)
 	int r;
 
 	if (!init_same_unbound() || !init_module_config(env, id) ||
-	    !init_no_snooping(env))
+	    !init_no_snooping(env) || !init_threads(env))
 		return 0;
 	dynlib = env->modinfo[id];
 	r = c25_state_create(env, id, dynlib, &m);

@@ -52,6 +52,15 @@ struct c25_shared_table {
 	struct c25_table *table;
 };
 
+/* The thread of watch.c, in an Unbound without libevent. */
+struct c25_watch {
+	pthread_t thread;
+	bool runs;
+	int stop;			/* eventfd */
+	int bell;			/* its own doorbell connection, -1 */
+	struct module_env *env;		/* for the message cache */
+};
+
 struct c25_module {
 	int id;				/* our place in module-config */
 	struct dynlibmod_env *dynlib;
@@ -66,8 +75,9 @@ struct c25_module {
 	/* c25_now_ms() of the last complaint about each failure. */
 	atomic_uint_least64_t failure_logged_ms[C25_FAIL_COUNT];
 
+	struct c25_watch watch;
+
 	pthread_mutex_t lock;
-	pid_t pid;			/* lock: the process `table` is of */
 	struct c25_shared_table *table;	/* lock: NULL when not attached */
 	struct c25_policy *policy;	/* lock: NULL when none loaded */
 	uint64_t next_poll_ms;		/* lock: when to try to attach */
@@ -157,6 +167,10 @@ const struct c25_policy *c25_state_policy(struct c25_worker *w);
  * a second in the whole process. */
 void c25_state_poll(struct c25_worker *w);
 
+/* The same for a thread that is no worker: attach or load what is new.
+ * Returns: is there a policy now? */
+bool c25_state_look(struct c25_module *m, struct module_env *env);
+
 /* The table that goes with the worker's policy. */
 static inline struct c25_table *c25_state_table(const struct c25_worker *w)
 {
@@ -168,7 +182,18 @@ void c25_state_count(struct c25_worker *w, enum c25_stat stat, uint64_t n);
 /* Bytes of heap the module has. */
 size_t c25_state_mem(const struct c25_module *m);
 
+/* ---- watch.c: the doorbell of an Unbound without libevent ---- */
+
+/* Returns: 0; -errno (no thread, no descriptor). */
+int c25_watch_start(struct c25_module *m, struct module_env *env)
+	__attribute__((warn_unused_result));
+/* Ends the thread; also when there is none. */
+void c25_watch_stop(struct c25_module *m);
+
 /* ---- bell.c: the doorbell ---- */
+
+/* A new connection. Returns: the descriptor, non-blocking; -1. */
+int c25_bell_open(const struct c25_module *m);
 
 /* Connect if need be, at most once a second; without events too. */
 void c25_bell_keep(struct c25_worker *w);

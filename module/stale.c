@@ -72,8 +72,10 @@ struct dns_msg *c25_stale_now(struct module_qstate *qstate,
 		return NULL;
 	msg = c25_query_clients(qstate) == 0 ? NULL :
 		c25_cache_stale(qstate, &at_once);
-	if (msg != NULL && at_once) {
-		*refetch = cfg->serve_expired_client_timeout == 0;
+	/* Without events nobody could be answered after a time. */
+	if (msg != NULL && (at_once || !C25_HAVE_EVENTS)) {
+		*refetch = !C25_HAVE_EVENTS ||
+			cfg->serve_expired_client_timeout == 0;
 		return msg;
 	}
 	stale_watch(qstate, w, &q->wait);

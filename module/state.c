@@ -158,7 +158,6 @@ int c25_state_create(struct module_env *env, int id,
 	strcpy(m->run_dir, dir);
 	m->id = id;
 	m->dynlib = dynlib;
-	m->pid = getpid();
 	atomic_init(&m->epoch, 1);
 	m->worker_count = env->cfg->num_threads > 1 ?
 		(size_t)env->cfg->num_threads : 1;
@@ -169,9 +168,13 @@ int c25_state_create(struct module_env *env, int id,
 	if (r != 0)
 		goto out;
 	/* The cache may have been kept over a reload: purge it now. */
-	pthread_mutex_lock(&m->lock);
-	state_attach(m, env);
-	pthread_mutex_unlock(&m->lock);
+	(void)c25_state_look(m, env);
+	m->watch.stop = m->watch.bell = -1;
+	r = c25_watch_start(m, env);
+	if (r != 0) {
+		c25_state_free(m);
+		return r;
+	}
 	*out = m;
 	return 0;
 out:
@@ -182,6 +185,7 @@ out:
 
 void c25_state_free(struct c25_module *m)
 {
+	c25_watch_stop(m);
 	for (size_t i = 0; i < m->worker_count; i++) {
 		struct c25_worker *w = m->workers[i];
 
@@ -198,21 +202,6 @@ void c25_state_free(struct c25_module *m)
 	pthread_mutex_destroy(&m->lock);
 	free(m->workers);
 	free(m);
-}
-
-/* A mapping does not survive fork(), which is how an Unbound without threads
- * makes its workers. */
-static void state_after_fork(struct c25_module *m)
-{
-	pthread_mutex_lock(&m->lock);
-	if (m->pid != getpid()) {
-		shared_table_unref(m->table);
-		m->table = NULL;
-		m->pid = getpid();
-		m->next_poll_ms = 0;
-		atomic_fetch_add(&m->epoch, 1);
-	}
-	pthread_mutex_unlock(&m->lock);
 }
 
 struct c25_worker *c25_state_worker(struct c25_module *m,
@@ -235,24 +224,38 @@ struct c25_worker *c25_state_worker(struct c25_module *m,
 	w->iterator = modstack_find(&env->mesh->mods, "iterator");
 	w->respip = modstack_find(&env->mesh->mods, "respip");
 	w->bell.fd = -1;
-	state_after_fork(m);
 	/* pairs with c25_state_mem(), which other threads call */
 	atomic_store_explicit(&m->workers[number], w, memory_order_release);
 	return w;
+}
+
+bool c25_state_look(struct c25_module *m, struct module_env *env)
+{
+	bool found;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->table == NULL || c25_table_replaced(m->table->table))
+		state_attach(m, env);
+	else if (state_outdated(m->table, m->policy))
+		state_reload(m, env);
+	found = m->policy != NULL;
+	pthread_mutex_unlock(&m->lock);
+	return found;
 }
 
 void c25_state_poll(struct c25_worker *w)
 {
 	struct c25_module *m = w->module;
 	uint64_t now_ms = c25_now_ms();
+	bool mine;
 
 	pthread_mutex_lock(&m->lock);
-	if (now_ms >= m->next_poll_ms) {
+	mine = now_ms >= m->next_poll_ms;
+	if (mine)
 		m->next_poll_ms = now_ms + STATE_RETRY_MS;
-		if (m->table == NULL || c25_table_replaced(m->table->table))
-			state_attach(m, w->env);
-	}
 	pthread_mutex_unlock(&m->lock);
+	if (mine)
+		(void)c25_state_look(m, w->env);
 }
 
 const struct c25_policy *c25_state_policy(struct c25_worker *w)
