@@ -100,6 +100,7 @@ out:
 		return;
 	}
 	free(t);
+	m->next_load_ms = c25_now_ms() + STATE_RETRY_MS;
 	state_log_error(m, r, &err);
 }
 
@@ -132,12 +133,14 @@ static void state_take(struct c25_worker *w)
 	w->policy = m->policy == NULL ? NULL : c25_policy_ref(m->policy);
 }
 
+/* Has the table a successor, or another policy? */
 static bool state_outdated(const struct c25_shared_table *t,
 	const struct c25_policy *policy)
 {
 	return t != NULL && policy != NULL &&
+		(c25_table_retired(t->table) ||
 		c25_table_generation(t->table) !=
-		c25_policy_generation(policy);
+		c25_policy_generation(policy));
 }
 
 int c25_state_create(struct module_env *env, int id,
@@ -229,15 +232,21 @@ struct c25_worker *c25_state_worker(struct c25_module *m,
 	return w;
 }
 
+/* Locks: the module's is held. */
+static void state_look(struct c25_module *m, struct module_env *env)
+{
+	if (m->table == NULL || c25_table_replaced(m->table->table))
+		state_attach(m, env);
+	else if (state_outdated(m->table, m->policy))
+		state_reload(m, env);
+}
+
 bool c25_state_look(struct c25_module *m, struct module_env *env)
 {
 	bool found;
 
 	pthread_mutex_lock(&m->lock);
-	if (m->table == NULL || c25_table_replaced(m->table->table))
-		state_attach(m, env);
-	else if (state_outdated(m->table, m->policy))
-		state_reload(m, env);
+	state_look(m, env);
 	found = m->policy != NULL;
 	pthread_mutex_unlock(&m->lock);
 	return found;
@@ -273,7 +282,7 @@ const struct c25_policy *c25_state_policy(struct c25_worker *w)
 	pthread_mutex_lock(&m->lock);
 	if (state_outdated(m->table, m->policy) &&
 	    (m->last_error == 0 || c25_now_ms() >= m->next_load_ms))
-		state_reload(m, w->env);
+		state_look(m, w->env);
 	state_take(w);
 	pthread_mutex_unlock(&m->lock);
 	return w->policy;

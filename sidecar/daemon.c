@@ -20,7 +20,7 @@
 #include "rundir.h"
 #include "verbs.h"
 
-/* Slots looked at while the table's mutex is held once. */
+/* Slots looked at while the table's lock is held once. */
 #define RECLAIM_SLOTS 4096
 
 /* ---- messages ---------------------------------------------------------- */
@@ -81,11 +81,9 @@ tell_restart(const struct c25_daemon *d, const struct c25_config *cfg,
 	if (d->table != NULL && c25_config_is_client(cfg) &&
 			cfg->table.max_assignments !=
 			c25_table_capacity(d->table))
-		tell(out, "warning: table.maxAssignments: stays %u: stop "
-			"conn25d, remove %s/%s (its assignments are lost) "
-			"and start again to change it",
-			c25_table_capacity(d->table), d->run_dir,
-			C25_TABLE_FILE);
+		tell(out, "warning: table.maxAssignments: stays %u until "
+			"conn25d is restarted",
+			c25_table_capacity(d->table));
 }
 
 /* ---- the admin listener ------------------------------------------------ */
@@ -243,7 +241,7 @@ static void
 on_reclaim(void *ctx)
 {
 	struct c25_daemon *d = ctx;
-	int r = c25_table_reclaim(d->table, d->reclaim_slots);
+	int r = c25_table_reclaim(d->table, RECLAIM_SLOTS);
 
 	if (r < 0 && !d->reclaim_told) {
 		d->reclaim_told = true;
@@ -253,22 +251,40 @@ on_reclaim(void *ctx)
 	} else if (r > 0) {
 		c25_log(C25_LOG_DETAIL, "table: %d assignments are over", r);
 	}
-	c25_timer_set(&d->reclaim, d->reclaim_ms);
+	/* there may be more, if it freed as many as it may have looked at */
+	c25_timer_set(&d->reclaim, r > RECLAIM_SLOTS / 2 ? 0 :
+		C25_RECLAIM_MS);
 }
 
-/* Small steps, each second at most, that add up to the whole table a round. */
-static void
-reclaim_start(struct c25_daemon *d)
+/* Put another table in the place of the one that is there. */
+static int
+table_migrate(struct c25_daemon *d, uint32_t want, struct c25_error *err)
 {
-	uint64_t capacity = c25_table_capacity(d->table);
-	uint64_t ms = (uint64_t)C25_RECLAIM_ROUND_MS * RECLAIM_SLOTS /
-		capacity;
+	int r = c25_table_migrate(d->run_dir, want, d->gid, &d->table, err);
 
-	d->reclaim_ms = ms > 1000 ? 1000 : ms < 10 ? 10 : ms;
-	d->reclaim_slots = (uint32_t)(capacity * d->reclaim_ms /
-		C25_RECLAIM_ROUND_MS + 1);
-	c25_timer_init(&d->reclaim, d->loop, on_reclaim, d);
-	c25_timer_set(&d->reclaim, d->reclaim_ms);
+	if (r == 0)
+		c25_log(C25_LOG_INFO, "table: %s/%s made anew for %u "
+			"assignments, with all that were in it", d->run_dir,
+			C25_TABLE_FILE, want);
+	return r;
+}
+
+/* The table that is there has room for another number: change that. If it
+ * can't be, it is used as it is. */
+static void
+table_resize(struct c25_daemon *d, uint32_t want, struct c25_buf *out)
+{
+	struct c25_table *old = d->table;
+	struct c25_error err = { "" };
+
+	d->table = NULL;
+	if (table_migrate(d, want, &err) == 0) {
+		c25_table_detach(old);
+		return;
+	}
+	tell(out, "warning: table.maxAssignments: stays %u: %s",
+		c25_table_capacity(old), err.text);
+	d->table = old;
 }
 
 /* Attach to the table that is there, or make one. */
@@ -285,14 +301,13 @@ table_open(struct c25_daemon *d, const struct c25_config *cfg,
 			(unsigned long long)c25_table_generation(d->table));
 		if (c25_config_is_client(cfg) &&
 				c25_table_capacity(d->table) != want)
-			tell(out, "warning: table.maxAssignments: %u, but "
-				"the table that is there has room for %u: "
-				"stop conn25d, remove %s/%s (its assignments "
-				"are lost) and start again to change it",
-				want, c25_table_capacity(d->table),
-				d->run_dir, C25_TABLE_FILE);
+			table_resize(d, want, out);
 		return 0;
 	}
+	/* of another version, or half way to its successor */
+	if ((r == -EPROTO || r == -EAGAIN) &&
+			(r = table_migrate(d, want, err)) == 0)
+		return 0;
 	if (r == -ESTALE)
 		c25_log(C25_LOG_INFO, "table: %s/%s is from before the last "
 			"reboot: making a new one", d->run_dir,
@@ -314,13 +329,14 @@ static bool
 needs_table(const struct c25_daemon *d, const struct c25_config *cfg)
 {
 	struct c25_table *t;
+	int r;
 
 	if (c25_config_is_client(cfg))
 		return true;
-	if (c25_table_attach(d->run_dir, &t, NULL) != 0)
-		return false;
-	c25_table_detach(t);
-	return true;
+	r = c25_table_attach(d->run_dir, &t, NULL);
+	if (r == 0)
+		c25_table_detach(t);
+	return r == 0 || r == -EAGAIN;
 }
 
 static void
@@ -358,7 +374,8 @@ client_open(struct c25_daemon *d, const struct c25_config *cfg,
 		c25_fail(err, r, "pusher: out of memory");
 		goto out;
 	}
-	reclaim_start(d);
+	c25_timer_init(&d->reclaim, d->loop, on_reclaim, d);
+	c25_timer_set(&d->reclaim, C25_RECLAIM_MS);
 out:
 	if (r != 0)
 		client_close(d);

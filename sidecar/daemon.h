@@ -39,7 +39,7 @@
 #include "serve.h"
 
 #define C25_TICK_MS 1000		/* expiry of mappings */
-#define C25_RECLAIM_ROUND_MS 60000	/* to look at the whole table once */
+#define C25_RECLAIM_MS 1000		/* between two looks for what is over */
 
 struct c25_daemon_options {
 	const char *file;		/* configuration */
@@ -72,8 +72,6 @@ struct c25_daemon {
 	struct c25_pusher *pusher;
 	struct c25_timer tick;
 	struct c25_timer reclaim;
-	uint64_t reclaim_ms;		/* between two steps */
-	uint32_t reclaim_slots;		/* looked at in one */
 	bool replaced_told;		/* logged that the table has gone */
 	bool reclaim_told;		/* ... that reclaiming fails */
 	uint64_t start_ms;

@@ -95,6 +95,7 @@ usage_stats(struct c25_buf *out, const struct c25_usage *u)
 
 	number(out, "assignments.current", u->assignments);
 	number(out, "assignments.pending", u->pending);
+	number(out, "assignments.quarantined", u->ended);
 	number(out, "assignments.capacity", u->capacity);
 	for (kind = 0; kind < C25_POOL_KINDS; kind++) {
 		c25_buf_format(out, "pool.%s.inuse=%" PRIu64 "\n",

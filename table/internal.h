@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * internal.h - what the files of table/ share: the handle, checked access to
- * the mapping, the mutex, slots and pools. Not for module or sidecar.
+ * the mapping, the lock, slots, wheel and pools. Not for module or sidecar.
  *
  * Every index read from the mapping is compared with the handle's own copy
  * of the capacity before it is used: see c25_slot() and c25_bucket().
@@ -14,13 +14,27 @@
 #include "conn25/layout.h"
 #include "conn25/table.h"
 
+/* What a test does at each step of a write; nothing otherwise: see
+ * tests/unit/check_crash.c, which has its own build of table/. */
+#ifdef C25_TEST_STEPS
+void c25_step(void);
+#else
+static inline void
+c25_step(void)
+{
+}
+#endif
+
 struct c25_table {
 	uint8_t *base;			/* the mapping */
 	struct c25_header_d *h;
 	struct c25_layout l;		/* private, trusted copy */
 	uint8_t hash_key[16];		/* private, trusted copy */
 	uint64_t ring_tail;		/* conn25d: entries taken */
-	_Atomic uint64_t stuck_until_ms; /* don't wait for the mutex */
+	_Atomic uint64_t stuck_until_ms; /* don't wait for the lock */
+	uint32_t handle;		/* number of this one, 0: none yet */
+	bool foreign;			/* another version's: slots, registry
+					 * and prefix only */
 	int fd;				/* of the mapped file */
 	dev_t dev;
 	ino_t ino;
@@ -42,8 +56,9 @@ c25_bucket(const struct c25_table *t, enum c25_index x, uint64_t hash)
 {
 	_Atomic uint32_t *heads = (void *)(t->base + t->l.heads);
 
-	return heads + (size_t)x * t->l.buckets +
-	    (hash & (t->l.buckets - 1));
+	for (unsigned k = 0; k < x; k++)
+		heads += t->l.buckets[k];
+	return heads + (hash & (t->l.buckets[x] - 1));
 }
 
 static inline struct c25_connector_d *
@@ -64,9 +79,28 @@ c25_poolset(const struct c25_table *t, unsigned set)
 
 /* ---- table.c ---- */
 
+/* The kernel's random name for this boot, as 16 bytes. Returns: 0; -errno. */
+int c25_boot_id(uint8_t id[static 16]) __attribute__((warn_unused_result));
+/* A handle for a directory, nothing mapped yet. */
+int c25_table_handle(const char *run_dir, struct c25_table **out,
+	struct c25_error *err) __attribute__((warn_unused_result));
+/* Map t->fd, of which the layout is known, and remember what it is. */
+int c25_table_map(struct c25_table *t, struct c25_error *err)
+	__attribute__((warn_unused_result));
+/* As c25_table_attach(); if `foreign_too` also what another version made. */
+int c25_table_open(const char *run_dir, bool foreign_too,
+	struct c25_table **out, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/* ---- lock.c ---- */
+
+/* Give the handle a number of its own. Returns: 0; -EMFILE (too many handles
+ * of this table are open); -errno of the file system. */
+int c25_lock_open(struct c25_table *t) __attribute__((warn_unused_result));
+
 /*
- * Take the mutex; after a crash of its holder rebuild everything derived.
- * Returns: 0; -EUCLEAN when the mutex is beyond repair or can't be had.
+ * Take the lock; after a crash of its holder rebuild everything derived.
+ * Returns: 0; -EUCLEAN when it can't be had.
  */
 int c25_lock(struct c25_table *t) __attribute__((warn_unused_result));
 void c25_unlock(struct c25_table *t);
@@ -80,7 +114,7 @@ void c25_unlock(struct c25_table *t);
 uint32_t c25_slot_read(const struct c25_slot_d *s, union c25_content_d *out);
 /* Has the slot still the version that was read? */
 bool c25_slot_unchanged(const struct c25_slot_d *s, uint32_t seq);
-/* Write content under the mutex. Returns: the new, even number. */
+/* Write content under the lock. Returns: the new, even number. */
 uint32_t c25_slot_write(struct c25_slot_d *s, const union c25_content_d *c);
 
 /* Hash of an index key: domain and destination, or one address. */
@@ -89,15 +123,25 @@ uint64_t c25_key_hash(const struct c25_table *t, const struct c25_name *name,
 uint64_t c25_addr_hash(const struct c25_table *t, const uint8_t bytes[16],
 	uint8_t family);
 
-/* Slot free list, under the mutex. C25_NIL when the table is full. */
+/* Slot free list, under the lock. C25_NIL when the table is full. */
 uint32_t c25_slot_take(struct c25_table *t);
 void c25_slot_give(struct c25_table *t, uint32_t i);
 
-/* Chains, under the mutex. */
+/* Chains, under the lock. */
 void c25_link(struct c25_table *t, uint32_t i,
 	const union c25_content_d *c);
 void c25_unlink(struct c25_table *t, uint32_t i,
 	const union c25_content_d *c);
+
+/* Append the parts of a long name. Returns: true when all were sound. */
+bool c25_slot_rest(struct c25_table *t, uint32_t owner,
+	const union c25_content_d *c, uint8_t *name);
+
+/* Fill *out, but for the domain unless `with_name`, from content that was read
+ * at version seq. Returns: as c25_slot_assignment(). */
+int c25_slot_decode(struct c25_table *t, uint32_t i, uint32_t seq,
+	const union c25_content_d *c, bool with_name,
+	struct c25_assignment *out);
 
 /*
  * Content of a LIVE slot as an assignment (the name's continuation slots
@@ -106,12 +150,82 @@ void c25_unlink(struct c25_table *t, uint32_t i,
 int c25_slot_assignment(struct c25_table *t, uint32_t i,
 	struct c25_assignment *out);
 
-/* Free a live slot and all it holds, under the mutex. */
-void c25_slot_free(struct c25_table *t, uint32_t i,
+/* All zero, and into the free list, under the lock. */
+void c25_slot_wipe(struct c25_table *t, uint32_t i);
+
+/* Is there an assignment in it, that is, LIVE and not GONE? */
+bool c25_slot_is_living(const struct c25_slot_d *s,
 	const union c25_content_d *c);
 
-/* Everything derived, anew; under the mutex. */
+/* End an assignment, under the lock: it is found no more, and keeps its
+ * addresses until lease, or `lease_end_ms` if that is sooner, and quarantine
+ * are over. */
+void c25_slot_end(struct c25_table *t, uint32_t i, uint64_t lease_end_ms);
+
+/* Free a slot whose lease is 0 and all it holds, under the lock. `gone` says
+ * that it had been ended before. */
+void c25_slot_free(struct c25_table *t, uint32_t i,
+	const union c25_content_d *c, bool gone);
+
+/* ---- reserve.c ---- */
+
+/* Put an assignment of another table into this one, which nobody else uses
+ * yet and which has no pools yet. Returns: 0; -ENOSPC. */
+int c25_slot_import(struct c25_table *t, const struct c25_assignment *a)
+	__attribute__((warn_unused_result));
+
+/* ---- rebuild.c ---- */
+
+/* Everything derived, anew; under the lock. */
 void c25_rebuild(struct c25_table *t);
+
+/* The pools only: their bitmaps and counters, after the pool set changed. */
+void c25_rebuild_pools(struct c25_table *t);
+
+/* ---- lookup.c ---- */
+
+/* What a search looks for: by key (name set) or by one address. */
+struct c25_probe {
+	enum c25_index index;
+	uint64_t hash;
+	const struct c25_name *name;
+	const struct c25_addr *addr;
+};
+
+struct c25_probe c25_probe_key(const struct c25_table *t,
+	const struct c25_name *name, const struct c25_addr *destination);
+struct c25_probe c25_probe_addr(const struct c25_table *t,
+	enum c25_index index, const struct c25_addr *a);
+
+/* One walk along a chain. Returns: 0; -ENOENT; -EUCLEAN (endless). */
+int c25_walk(struct c25_table *t, const struct c25_probe *p,
+	struct c25_assignment *out);
+
+/*
+ * Search without the lock. A miss is believed only when no chain was taken
+ * apart meanwhile. Returns: 0; -ENOENT; -EAGAIN (ask under the lock).
+ */
+int c25_search(struct c25_table *t, const struct c25_probe *p,
+	struct c25_assignment *out);
+
+/* ---- queue.c ---- */
+
+/* Tell conn25d which slot is new. Under the lock. */
+void c25_enqueue(struct c25_table *t, uint32_t slot, uint32_t seq);
+
+/* ---- wheel.c ---- */
+
+/* Empty, at the present time. */
+void c25_wheel_start(struct c25_table *t);
+void c25_wheel_put(struct c25_table *t, uint32_t i);
+/* Also for a slot that isn't in it. */
+void c25_wheel_remove(struct c25_table *t, uint32_t i);
+/* Look at up to `steps` slots that are due. Returns: how many were freed. */
+int c25_wheel_turn(struct c25_table *t, uint32_t steps);
+/* Is anything due? */
+bool c25_wheel_due(const struct c25_table *t);
+/* Does it hold so many slots, each in time? */
+bool c25_wheel_sound(const struct c25_table *t, uint64_t count);
 
 /* ---- pool.c ---- */
 
@@ -139,6 +253,13 @@ int c25_pool_prepare(struct c25_table *t, unsigned set,
 	const struct c25_policy *p, struct c25_error *err);
 /* Do both sets say the same, so that the bitmaps fit either? */
 bool c25_pool_same_sets(const struct c25_table *t);
+/* Is the address in a pool of this kind that an assignment over this
+ * connector may use? */
+bool c25_pool_fits(const struct c25_table *t, enum c25_pool_kind kind,
+	uint16_t connector, const struct c25_addr *a);
+/* Is it in any pool; and is it taken? */
+bool c25_pool_knows(struct c25_table *t, const struct c25_addr *a,
+	bool *taken);
 /* Compare a pool's counter with its bitmap. */
 bool c25_pool_sound(const struct c25_table *t, uint16_t pool);
 uint64_t c25_pool_marked(const struct c25_table *t);

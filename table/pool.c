@@ -5,12 +5,13 @@
  * full. The next free address after the cursor is found in at most two words
  * a level, whatever the fill: four levels for the largest pool.
  *
- * All of this is derived from the slots and used under the mutex only.
+ * All of this is derived from the slots and used under the lock only.
  */
 
 #include "table/internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WORD 64u
@@ -87,6 +88,7 @@ bit_set(struct bitmap *b, uint32_t i)
 {
 	for (unsigned l = 0; l < b->levels; l++) {
 		b->level[l][i / WORD] |= (uint64_t)1 << i % WORD;
+		c25_step();
 		if (!word_full(b, l, i / WORD))
 			return;
 		i /= WORD;
@@ -98,6 +100,7 @@ bit_clear(struct bitmap *b, uint32_t i)
 {
 	for (unsigned l = 0; l < b->levels; l++) {
 		b->level[l][i / WORD] &= ~((uint64_t)1 << i % WORD);
+		c25_step();
 		i /= WORD;
 	}
 }
@@ -135,7 +138,7 @@ bit_next_clear(const struct bitmap *b, uint32_t from)
 const struct c25_poolset_d *
 c25_pool_active(const struct c25_table *t)
 {
-	return c25_poolset(t, (unsigned)(atomic_load(&t->h->current) & 1));
+	return c25_poolset(t, (unsigned)(atomic_load(&t->h->p.current) & 1));
 }
 
 static uint32_t
@@ -155,25 +158,28 @@ range_of(const struct c25_trange_d *d)
 	return r;
 }
 
-/* The range holding an address, or NULL. */
-static const struct c25_trange_d *
-find_range(const struct c25_table *t, const struct c25_addr *a)
+/* A copy of the range holding an address. Returns: false: there is none. */
+static bool
+find_range(const struct c25_table *t, const struct c25_addr *a,
+    struct c25_trange_d *out)
 {
 	const struct c25_poolset_d *s = c25_pool_active(t);
 	uint32_t low = 0, high = set_count(s);
 
 	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
-		struct c25_range r = range_of(&s->ranges[mid]);
+		struct c25_range r;
 
+		*out = s->ranges[mid];
+		r = range_of(out);
 		if (c25_addr_cmp(a, &r.first) < 0)
 			high = mid;
 		else if (c25_addr_cmp(a, &r.last) > 0)
 			low = mid + 1;
 		else
-			return &s->ranges[mid];
+			return out->pool < C25_POOLS_MAX;
 	}
-	return NULL;
+	return false;
 }
 
 static uint16_t
@@ -204,17 +210,32 @@ address_of(const struct c25_table *t, uint16_t pool, uint32_t i,
     struct c25_addr *out)
 {
 	const struct c25_poolset_d *s = c25_pool_active(t);
+	uint32_t low = 0, high = set_count(s);
+	struct c25_trange_d d;
+	struct c25_range r;
 
-	for (uint32_t k = 0; k < set_count(s); k++) {
-		struct c25_range r = range_of(&s->ranges[k]);
-		uint64_t n = c25_range_count(&r);
-		uint32_t base = s->ranges[k].base;
+	/* the last range of this pool with a base <= i */
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		uint16_t at = s->by_base[mid];
 
-		if (s->ranges[k].pool == pool && i >= base && i - base < n)
-			return c25_addr_add(out, &r.first, i - base) == 0 ?
-			    0 : -EUCLEAN;
+		if (at >= C25_RANGES_MAX)
+			return -EUCLEAN;
+		d = s->ranges[at];
+		if (d.pool < pool || (d.pool == pool && d.base <= i))
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	return -EUCLEAN;
+	if (low == 0 || s->by_base[low - 1] >= C25_RANGES_MAX)
+		return -EUCLEAN;
+	d = s->ranges[s->by_base[low - 1]];
+	r = range_of(&d);
+	if (d.pool != pool || d.base > i ||
+	    i - d.base >= c25_range_count(&r) ||
+	    c25_addr_add(out, &r.first, i - d.base) != 0)
+		return -EUCLEAN;
+	return 0;
 }
 
 int
@@ -241,6 +262,7 @@ c25_pool_take(struct c25_table *t, uint16_t pool, struct c25_addr *out)
 		return r;
 	bit_set(&b, i);
 	p->inuse++;
+	c25_step();
 	p->cursor = i + 1 < p->nbits ? i + 1 : 0;
 	return 0;
 }
@@ -250,19 +272,41 @@ static bool
 locate(struct c25_table *t, const struct c25_addr *a, struct c25_pool_d **p,
     struct bitmap *b, uint32_t *bit)
 {
-	const struct c25_trange_d *d = find_range(t, a);
+	struct c25_trange_d d;
 	struct c25_range r;
 	uint64_t i;
 
-	if (d == NULL || d->pool >= C25_POOLS_MAX)
+	if (!find_range(t, a, &d))
 		return false;
-	r = range_of(d);
-	i = c25_addr_distance(&r.first, a) + d->base;
-	*p = &t->h->pools[d->pool];
-	if (i >= (*p)->nbits || bitmap_open(t, *p, b) != 0 ||
-	    i >= b->bits[0])
+	r = range_of(&d);
+	i = c25_addr_distance(&r.first, a) + d.base;
+	*p = &t->h->pools[d.pool];
+	if (bitmap_open(t, *p, b) != 0 || i >= b->bits[0])
 		return false;
 	*bit = (uint32_t)i;
+	return true;
+}
+
+bool
+c25_pool_fits(const struct c25_table *t, enum c25_pool_kind kind,
+    uint16_t connector, const struct c25_addr *a)
+{
+	struct c25_trange_d d;
+
+	return find_range(t, a, &d) &&
+	    d.pool == c25_pool_pick(t, kind, connector);
+}
+
+bool
+c25_pool_knows(struct c25_table *t, const struct c25_addr *a, bool *taken)
+{
+	struct c25_pool_d *p;
+	struct bitmap b;
+	uint32_t i;
+
+	if (!locate(t, a, &p, &b, &i))
+		return false;
+	*taken = bit_get(&b, i);
 	return true;
 }
 
@@ -329,6 +373,8 @@ c25_pool_reset(struct c25_table *t)
 		uint64_t bytes = nbits[i] == 0 ? 0 :
 		    bitmap_words(nbits[i]) * 8;
 
+		if (p->nbits > 0 || bytes > 0)
+			c25_step();
 		p->inuse = 0;
 		p->nbits = 0;
 		if (bytes > C25_ARENA_BYTES - off)
@@ -343,6 +389,36 @@ c25_pool_reset(struct c25_table *t)
 	return 0;
 }
 
+/* How address_of() finds a range. */
+struct by_base {
+	uint16_t pool, range;
+	uint32_t base;
+};
+
+static int
+cmp_base(const void *a, const void *b)
+{
+	const struct by_base *x = a, *y = b;
+
+	if (x->pool != y->pool)
+		return x->pool < y->pool ? -1 : 1;
+	return x->base < y->base ? -1 : x->base > y->base;
+}
+
+/* The order is made in private memory. */
+static void
+sort_by_base(struct c25_poolset_d *s, size_t count)
+{
+	struct by_base order[C25_RANGES_MAX] = { { 0 } };
+
+	for (size_t i = 0; i < count; i++)
+		order[i] = (struct by_base){ s->ranges[i].pool, (uint16_t)i,
+		    s->ranges[i].base };
+	qsort(order, count, sizeof(order[0]), cmp_base);
+	for (size_t i = 0; i < count; i++)
+		s->by_base[i] = order[i].range;
+}
+
 int
 c25_pool_prepare(struct c25_table *t, unsigned set,
     const struct c25_policy *p, struct c25_error *err)
@@ -354,6 +430,7 @@ c25_pool_prepare(struct c25_table *t, unsigned set,
 	size_t n = 0;
 
 	s->count = 0;
+	c25_step();
 	for (; c25_policy_range_at(p, n, &in); n++) {
 		struct c25_trange_d *d = &s->ranges[n];
 		uint64_t count = c25_range_count(&in.range);
@@ -373,6 +450,8 @@ c25_pool_prepare(struct c25_table *t, unsigned set,
 		else
 			base[d->pool] += (uint32_t)count;
 	}
+	sort_by_base(s, n);
+	c25_step();
 	s->count = (uint32_t)n;
 	pool_sizes(s, nbits);
 	for (unsigned i = 0; i < C25_POOLS_MAX; i++)

@@ -19,7 +19,7 @@
 uint64_t
 c25_table_generation(const struct c25_table *t)
 {
-	return atomic_load(&t->h->current) >> 1;
+	return atomic_load(&t->h->p.current) >> 1;
 }
 
 uint64_t
@@ -77,6 +77,7 @@ write_policy(const struct c25_table *t, uint64_t generation,
 	    fchmod(fd, 0640) != 0))
 		r = -errno;
 	(void)close(fd);
+	c25_step();
 	if (r == 0 && rename(tmp, path) != 0)
 		r = -errno;
 	if (r != 0) {
@@ -109,7 +110,7 @@ remove_old(const struct c25_table *t, uint64_t keep)
 }
 
 /*
- * Under the mutex: write the other pool set, get blocks for its bitmaps,
+ * Under the lock: write the other pool set, get blocks for its bitmaps,
  * commit, rebuild if the pools changed. A crash before the commit changes
  * nothing, one after it is repaired by the rebuild of the next holder.
  */
@@ -117,7 +118,7 @@ static int
 switch_over(struct c25_table *t, const struct c25_policy *p,
     struct c25_error *err)
 {
-	uint64_t current = atomic_load(&t->h->current);
+	uint64_t current = atomic_load(&t->h->p.current);
 	unsigned set = (unsigned)(~current & 1);
 	int bytes = c25_pool_prepare(t, set, p, err);
 	bool same;
@@ -129,9 +130,11 @@ switch_over(struct c25_table *t, const struct c25_policy *p,
 		return c25_fail(err, -errno, "%s: no room for the pools' "
 		    "bitmaps (%d bytes): %s", t->dir, bytes, strerror(errno));
 	same = c25_pool_same_sets(t);
-	atomic_store(&t->h->current, c25_policy_generation(p) << 1 | set);
+	c25_step();
+	atomic_store(&t->h->p.current, c25_policy_generation(p) << 1 | set);
+	c25_step();
 	if (!same)
-		c25_rebuild(t);
+		c25_rebuild_pools(t);
 	return 0;
 }
 
@@ -168,6 +171,7 @@ c25_table_publish(struct c25_table *t, const uint8_t *blob,
 		r = switch_over(t, p, err);
 		c25_unlock(t);
 	}
+	c25_step();
 	if (r == 0) {
 		remove_old(t, generation);
 	} else {
@@ -277,7 +281,9 @@ c25_table_connector_reg(struct c25_table *t, const char *name)
 		struct c25_connector_d *c = c25_connector(t, (uint16_t)empty);
 
 		memset(c->name, 0, sizeof(c->name));
+		c25_step();
 		memcpy(c->name, name, len);
+		c25_step();
 		atomic_store(&c->down, 0);
 		atomic_store(&c->used, 1);
 	}

@@ -1,161 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reserving, renewing, looking up, reclaiming and walking assignments. */
+/* Reserving, renewing, moving, restoring and ending assignments. */
 
 #include "table/internal.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #define RENEW_SLACK_MS 10000	/* added, so that most renewals write nothing */
-#define RETRIES 8		/* of a lookup among moving chains */
-#define SCAN_WHEN_FULL 4096	/* slots looked at to find an expired one */
-
-static uint64_t (*clock_of_tests)(void);
-
-void
-c25_clock_set(uint64_t (*now_ms)(void))
-{
-	clock_of_tests = now_ms;
-}
-
-uint64_t
-c25_now_ms(void)
-{
-	struct timespec ts;
-
-	if (clock_of_tests != NULL)
-		return clock_of_tests();
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-/* What a search looks for: by key (name set) or by one address. */
-struct probe {
-	enum c25_index index;
-	uint64_t hash;
-	const struct c25_name *name;
-	const struct c25_addr *addr;
-};
-
-static bool
-is_wanted(const struct probe *p, const struct c25_assignment *a)
-{
-	switch (p->index) {
-	case C25_BY_KEY:
-		return c25_addr_eq(&a->destination, p->addr) &&
-		    c25_name_eq(&a->domain, p->name);
-	case C25_BY_MAGIC:
-		return c25_addr_eq(&a->magic, p->addr);
-	default:
-		return c25_addr_eq(&a->transit, p->addr);
-	}
-}
-
-/* One walk along a chain. Returns: 0; -ENOENT; -EUCLEAN (endless). */
-static int
-walk(struct c25_table *t, const struct probe *p, struct c25_assignment *out)
-{
-	uint32_t i = atomic_load_explicit(c25_bucket(t, p->index, p->hash),
-	    memory_order_acquire);
-
-	for (unsigned n = 0; n < C25_CHAIN_MAX; n++) {
-		struct c25_slot_d *s = c25_slot(t, i);
-
-		if (s == NULL)
-			return -ENOENT;
-		/* neighbours in the bucket are told apart by the hash that
-		 * lies beside the link: no need to touch the rest of them */
-		if ((p->index != C25_BY_KEY || p->hash ==
-		    atomic_load_explicit(&s->words[C25_KEY_HASH_WORD],
-		    memory_order_relaxed)) &&
-		    c25_slot_assignment(t, i, out) == 0 && is_wanted(p, out))
-			return 0;
-		i = atomic_load_explicit(&s->next[p->index],
-		    memory_order_acquire);
-	}
-	return -EUCLEAN;
-}
-
-/*
- * Search without the mutex. A miss is believed only when no chain was taken
- * apart meanwhile. Returns: 0; -ENOENT; -EAGAIN (ask under the mutex).
- */
-static int
-search(struct c25_table *t, const struct probe *p,
-    struct c25_assignment *out)
-{
-	for (unsigned n = 0; n < RETRIES; n++) {
-		uint64_t before = atomic_load(&t->h->unlinks);
-		int r = walk(t, p, out);
-
-		if (r == 0)
-			return 0;
-		if (r == -ENOENT && !(before & 1) &&
-		    atomic_load(&t->h->unlinks) == before)
-			return -ENOENT;
-	}
-	return -EAGAIN;
-}
-
-static int
-lookup(struct c25_table *t, const struct probe *p,
-    struct c25_assignment *out)
-{
-	int r = search(t, p, out);
-
-	if (r != -EAGAIN)
-		return r;
-	if ((r = c25_lock(t)) != 0)
-		return r;
-	r = walk(t, p, out);
-	c25_unlock(t);
-	return r;
-}
-
-int
-c25_table_by_key(struct c25_table *t, const struct c25_name *name,
-    const struct c25_addr *destination, struct c25_assignment *out)
-{
-	struct probe p = { C25_BY_KEY, c25_key_hash(t, name, destination),
-	    name, destination };
-
-	return lookup(t, &p, out);
-}
-
-int
-c25_table_by_magic(struct c25_table *t, const struct c25_addr *magic,
-    struct c25_assignment *out)
-{
-	struct probe p = { C25_BY_MAGIC, c25_addr_hash(t, magic->bytes,
-	    magic->family), NULL, magic };
-
-	return lookup(t, &p, out);
-}
-
-int
-c25_table_by_transit(struct c25_table *t, const struct c25_addr *transit,
-    struct c25_assignment *out)
-{
-	struct probe p = { C25_BY_TRANSIT, c25_addr_hash(t, transit->bytes,
-	    transit->family), NULL, transit };
-
-	return lookup(t, &p, out);
-}
-
-int
-c25_table_by_ref(struct c25_table *t, struct c25_ref ref,
-    struct c25_assignment *out)
-{
-	if (c25_slot_assignment(t, ref.slot, out) != 0 ||
-	    out->ref.seq != ref.seq)
-		return -ENOENT;
-	return 0;
-}
+#define TURN_EACH 2		/* slots looked at with each new assignment */
+#define TURN_WHEN_FULL 4096	/* ... to find one that is over */
 
 /*
  * Make the lease last at least until `until`. Returns: true; false when the
- * assignment died meanwhile.
+ * assignment ended meanwhile.
  */
 static bool
 renew(struct c25_table *t, struct c25_assignment *a, uint64_t until)
@@ -167,13 +24,15 @@ renew(struct c25_table *t, struct c25_assignment *a, uint64_t until)
 		if (atomic_compare_exchange_weak(&s->lease_end_ms, &old,
 		    until + RENEW_SLACK_MS)) {
 			old = until + RENEW_SLACK_MS;
+			c25_step();
 			break;
 		}
 	}
 	a->lease_end_ms = old;
 	/* had the slot been freed and taken again, we renewed a stranger's
 	 * lease, which harms nobody, and report a miss */
-	return old != 0 && c25_slot_unchanged(s, a->ref.seq);
+	return old != 0 && (old & C25_LEASE_GONE) == 0 &&
+	    c25_slot_unchanged(s, a->ref.seq);
 }
 
 /* First healthy connector of the app, else its first, else none. */
@@ -216,6 +75,22 @@ give_back(struct c25_table *t, const struct taken *k)
 		c25_pool_give(t, &k->transit);
 }
 
+/* Take slots for a name of this length. Returns: 0; -ENOSPC. */
+static int
+take_slots(struct c25_table *t, size_t name_len, struct taken *k)
+{
+	size_t have = C25_INLINE_NAME;
+
+	memset(k, 0, sizeof(*k));
+	k->cont[0] = k->cont[1] = C25_NIL;
+	if ((k->slot = c25_slot_take(t)) == C25_NIL)
+		return -ENOSPC;
+	for (unsigned i = 0; have < name_len; i++, have += C25_CONT_NAME)
+		if ((k->cont[i] = c25_slot_take(t)) == C25_NIL)
+			return -ENOSPC;
+	return 0;
+}
+
 /*
  * Take slots and addresses, all or nothing.
  * Returns: 0; -ENOSPC; -EAFNOSUPPORT; -EUCLEAN.
@@ -229,17 +104,11 @@ take_all(struct c25_table *t, const struct c25_want *w, uint16_t connector,
 	    C25_POOL_V4_MAGIC;
 	enum c25_pool_kind transit = six ? C25_POOL_V6_TRANSIT :
 	    C25_POOL_V4_TRANSIT;
-	size_t have = C25_INLINE_NAME;
-	int r = -ENOSPC;
+	int r;
 
-	memset(k, 0, sizeof(*k));
-	k->cont[0] = k->cont[1] = C25_NIL;
 	set_full(full, C25_POOL_KINDS);
-	if ((k->slot = c25_slot_take(t)) == C25_NIL)
+	if ((r = take_slots(t, w->name->len, k)) != 0)
 		goto fail;
-	for (unsigned i = 0; have < w->name->len; i++, have += C25_CONT_NAME)
-		if ((k->cont[i] = c25_slot_take(t)) == C25_NIL)
-			goto fail;
 	set_full(full, magic);
 	if ((r = c25_pool_take(t, (uint16_t)magic, &k->magic)) != 0)
 		goto fail;
@@ -253,124 +122,105 @@ fail:
 	return r;
 }
 
-/* Write what was taken: continuation slots first, the commit last. */
-static uint32_t
-commit(struct c25_table *t, const struct c25_want *w, uint16_t connector,
-    const struct taken *k, uint64_t hash, uint64_t lease_end_ms)
-{
-	struct c25_slot_d *s = c25_slot(t, k->slot);
-	union c25_content_d c = { 0 }, part;
-	size_t len = w->name->len, have = C25_INLINE_NAME;
-	uint32_t seq;
+/* An assignment to be written: what its slot will hold. */
+struct draft {
+	const struct c25_name *name;
+	struct c25_addr destination;
+	uint16_t connector;
+	uint16_t moves;
+	uint64_t key_hash;
+	uint64_t lease_end_ms;
+};
 
-	for (unsigned i = 0; i < C25_CONT_MAX && have < len; i++) {
-		size_t n = len - have < C25_CONT_NAME ? len - have :
-		    C25_CONT_NAME;
+/* The parts of a long name that are not in its own slot. */
+static void
+write_rest(struct c25_table *t, const struct c25_name *name,
+    const struct taken *k)
+{
+	size_t have = C25_INLINE_NAME;
+	union c25_content_d part;
+
+	for (unsigned i = 0; i < C25_CONT_MAX && have < name->len; i++) {
+		size_t n = name->len - have < C25_CONT_NAME ?
+		    name->len - have : C25_CONT_NAME;
 
 		memset(&part, 0, sizeof(part));
 		part.cont.state = C25_SLOT_CONT;
 		part.cont.owner = k->slot;
 		part.cont.part = i;
-		memcpy(part.cont.name, w->name->wire + have, n);
+		memcpy(part.cont.name, name->wire + have, n);
 		(void)c25_slot_write(c25_slot(t, k->cont[i]), &part);
 		have += n;
 	}
-	c.live.state = C25_SLOT_LIVE;
-	c.live.family = w->destination.family;
-	c.live.name_len = (uint8_t)len;
-	c.live.connector = connector;
-	c.live.cont[0] = k->cont[0];
-	c.live.cont[1] = k->cont[1];
-	c.live.key_hash = hash;
-	memcpy(c.live.destination, w->destination.bytes, 16);
-	memcpy(c.live.magic, k->magic.bytes, 16);
-	memcpy(c.live.transit, k->transit.bytes, 16);
-	memcpy(c.live.name, w->name->wire,
+}
+
+/* Write what was taken: continuation slots first, the commit last.
+ * Returns: the slot's new version. */
+static uint32_t
+commit(struct c25_table *t, const struct draft *w, const struct taken *k,
+    union c25_content_d *c)
+{
+	struct c25_slot_d *s = c25_slot(t, k->slot);
+	size_t len = w->name->len;
+	uint32_t seq;
+
+	write_rest(t, w->name, k);
+	memset(c, 0, sizeof(*c));
+	c->live.state = C25_SLOT_LIVE;
+	c->live.family = w->destination.family;
+	c->live.name_len = (uint8_t)len;
+	c->live.connector = w->connector;
+	c->live.moves = w->moves;
+	c->live.cont[0] = k->cont[0];
+	c->live.cont[1] = k->cont[1];
+	c->live.key_hash = w->key_hash;
+	memcpy(c->live.destination, w->destination.bytes, 16);
+	memcpy(c->live.magic, k->magic.bytes, 16);
+	memcpy(c->live.transit, k->transit.bytes, 16);
+	memcpy(c->live.name, w->name->wire,
 	    len < C25_INLINE_NAME ? len : C25_INLINE_NAME);
-	atomic_store(&s->lease_end_ms, lease_end_ms);
+	atomic_store(&s->lease_end_ms, w->lease_end_ms);
+	c25_step();
 	(void)atomic_fetch_add(&t->h->pending, 1);
+	c25_step();
 	(void)atomic_fetch_add(&t->h->assignments, 1);
-	seq = c25_slot_write(s, &c);
-	c25_link(t, k->slot, &c);
+	c25_step();
+	seq = c25_slot_write(s, c);
+	c25_wheel_put(t, k->slot);
 	return seq;
 }
 
-/* Tell conn25d which slot is new. Under the mutex. */
-static void
-enqueue(struct c25_table *t, uint32_t slot, uint32_t seq)
-{
-	_Atomic uint64_t *ring = (void *)(t->base + t->l.ring);
-	uint64_t head = atomic_load(&t->h->ring_head);
-
-	atomic_store_explicit(&ring[head % C25_RING_SIZE],
-	    (uint64_t)seq << 32 | slot, memory_order_relaxed);
-	/* seq_cst, with c25_table_must_ring() against c25_table_sleep() */
-	atomic_store(&t->h->ring_head, head + 1);
-}
-
-/* Free expired slots from the hand on. Under the mutex. */
-static int
-reclaim(struct c25_table *t, uint32_t steps)
-{
-	struct c25_header_d *h = t->h;
-	uint32_t used = atomic_load(&h->watermark);
-	uint32_t hand = atomic_load(&h->hand);
-	uint64_t now = c25_now_ms();
-	int freed = 0;
-
-	if (used > t->l.capacity)
-		return -EUCLEAN;
-	if (steps > used)
-		steps = used;
-	while (steps-- > 0) {
-		struct c25_slot_d *s;
-		union c25_content_d c;
-		uint64_t lease;
-
-		if (hand >= used)
-			hand = 0;
-		s = c25_slot(t, hand);
-		lease = atomic_load(&s->lease_end_ms);
-		if (lease != 0 && lease + C25_QUARANTINE_S * 1000ull < now &&
-		    c25_slot_read(s, &c) != 1 &&
-		    c.live.state == C25_SLOT_LIVE &&
-		    atomic_compare_exchange_strong(&s->lease_end_ms, &lease,
-		    0)) {
-			c25_slot_free(t, hand, &c);
-			freed++;
-		}
-		hand++;
-	}
-	atomic_store(&h->hand, hand);
-	return freed;
-}
-
-/* The new reservation, under the mutex. */
+/* The new reservation, under the lock. */
 static int
 reserve_locked(struct c25_table *t, const struct c25_policy *policy,
-    const struct c25_want *w, const struct probe *p, uint64_t until,
+    const struct c25_want *w, const struct c25_probe *p, uint64_t until,
     struct c25_assignment *out, int *full)
 {
-	uint16_t connector;
+	struct draft d = { .name = w->name, .destination = w->destination,
+	    .key_hash = p->hash, .lease_end_ms = until + RENEW_SLACK_MS };
+	union c25_content_d c;
 	struct taken k;
 	uint32_t seq;
 	int r;
 
-	if (c25_table_generation(t) != c25_policy_generation(policy))
+	if (atomic_load(&t->h->p.retired) != 0 ||
+	    c25_table_generation(t) != c25_policy_generation(policy))
 		return -ESTALE;
-	r = walk(t, p, out);
+	r = c25_walk(t, p, out);
 	if (r == 0 && renew(t, out, until))
 		return 0;
 	if (r == -EUCLEAN)
 		return r;
-	connector = pick_connector(t, policy, w->app);
-	r = take_all(t, w, connector, &k, full);
-	if (r == -ENOSPC && reclaim(t, SCAN_WHEN_FULL) > 0)
-		r = take_all(t, w, connector, &k, full);
+	(void)c25_wheel_turn(t, TURN_EACH);
+	d.connector = pick_connector(t, policy, w->app);
+	r = take_all(t, w, d.connector, &k, full);
+	if (r == -ENOSPC && c25_wheel_turn(t, TURN_WHEN_FULL) > 0)
+		r = take_all(t, w, d.connector, &k, full);
 	if (r != 0)
 		return r;
-	seq = commit(t, w, connector, &k, p->hash, until + RENEW_SLACK_MS);
-	enqueue(t, k.slot, seq);
+	seq = commit(t, &d, &k, &c);
+	c25_link(t, k.slot, &c);
+	c25_enqueue(t, k.slot, seq);
 	r = c25_slot_assignment(t, k.slot, out);
 	out->created = true;
 	return r == 0 ? 0 : -EUCLEAN;
@@ -380,22 +230,23 @@ int
 c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
     const struct c25_want *want, struct c25_assignment *out, int *full)
 {
-	struct probe p = { .index = C25_BY_KEY, .name = want->name,
-	    .addr = &want->destination };
+	struct c25_probe p;
 	uint64_t lease_s = want->ttl_s, until;
 	int r;
 
 	if (c25_addr_len(&want->destination) == 0 ||
-	    !c25_name_valid(want->name->wire, want->name->len))
+	    want->name->len == 0 || want->name->len > C25_NAME_MAX)
 		return -EINVAL;
 	if (lease_s < C25_LEASE_MIN_S)
 		lease_s = C25_LEASE_MIN_S;
 	if (lease_s > C25_LEASE_MAX_S)
 		lease_s = C25_LEASE_MAX_S;
 	until = c25_now_ms() + lease_s * 1000;
-	p.hash = c25_key_hash(t, want->name, &want->destination);
-	if (search(t, &p, out) == 0 && renew(t, out, until))
+	p = c25_probe_key(t, want->name, &want->destination);
+	if (c25_search(t, &p, out) == 0 && renew(t, out, until))
 		return 0;
+	if (!c25_name_valid(want->name->wire, want->name->len))
+		return -EINVAL;
 	if ((r = c25_lock(t)) != 0)
 		return r;
 	r = reserve_locked(t, policy, want, &p, until, out, full);
@@ -403,28 +254,213 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 	return r;
 }
 
-bool
-c25_table_next(struct c25_table *t, uint32_t *cursor,
+int
+c25_table_extend(struct c25_table *t, struct c25_ref ref, uint64_t until_ms)
+{
+	struct c25_assignment a;
+
+	if (c25_table_by_ref(t, ref, &a) != 0 || !renew(t, &a, until_ms))
+		return -ENOENT;
+	return 0;
+}
+
+static int
+move_locked(struct c25_table *t, struct c25_ref ref, uint16_t connector,
     struct c25_assignment *out)
 {
-	uint32_t used = atomic_load(&t->h->watermark);
+	struct c25_assignment a;
+	union c25_content_d old, c;
+	enum c25_pool_kind kind;
+	struct draft d;
+	struct taken k;
+	uint32_t seq;
+	int r;
 
-	if (used > t->l.capacity)
-		used = t->l.capacity;
-	while (*cursor < used)
-		if (c25_slot_assignment(t, (*cursor)++, out) == 0)
-			return true;
-	return false;
+	if (c25_table_by_ref(t, ref, &a) != 0 ||
+	    c25_slot_read(c25_slot(t, ref.slot), &old) != ref.seq)
+		return -ENOENT;
+	d = (struct draft){ .name = &a.domain, .destination = a.destination,
+	    .connector = connector, .key_hash = old.live.key_hash,
+	    .moves = (uint16_t)(old.live.moves + 1),
+	    .lease_end_ms = a.lease_end_ms };
+	kind = a.transit.family == C25_V6 ? C25_POOL_V6_TRANSIT :
+	    C25_POOL_V4_TRANSIT;
+	if ((r = take_slots(t, a.domain.len, &k)) != 0)
+		goto fail;
+	if (c25_pool_fits(t, kind, connector, &a.transit))
+		k.transit = a.transit;
+	else if ((r = c25_pool_take(t, c25_pool_pick(t, kind, connector),
+	    &k.transit)) != 0)
+		goto fail;
+	k.magic = a.magic;
+	seq = commit(t, &d, &k, &c);
+	/* from here on a crash leaves two, of which the newer goes on */
+	(void)atomic_fetch_add(&t->h->unlinks, 1);
+	c25_step();
+	c25_slot_end(t, ref.slot, C25_LEASE_GONE - 1);
+	/* it may have been renewed up to now */
+	atomic_store(&c25_slot(t, k.slot)->lease_end_ms, atomic_load(
+	    &c25_slot(t, ref.slot)->lease_end_ms) & ~C25_LEASE_GONE);
+	c25_step();
+	c25_link(t, k.slot, &c);
+	(void)atomic_fetch_add(&t->h->unlinks, 1);
+	c25_step();
+	c25_enqueue(t, k.slot, seq);
+	return c25_slot_assignment(t, k.slot, out) == 0 ? 0 : -EUCLEAN;
+fail:
+	k.magic.family = C25_UNSET;
+	give_back(t, &k);
+	return r;
 }
 
 int
-c25_table_reclaim(struct c25_table *t, uint32_t steps)
+c25_table_move(struct c25_table *t, struct c25_ref ref, uint16_t connector,
+    struct c25_assignment *out)
 {
 	int r = c25_lock(t);
 
 	if (r != 0)
 		return r;
-	r = reclaim(t, steps);
+	r = atomic_load(&t->h->p.retired) != 0 ? -ESTALE :
+	    move_locked(t, ref, connector, out);
+	c25_unlock(t);
+	return r;
+}
+
+/* A free address for what is to be restored: the one it had, if it may have
+ * it still. Returns: 0; -ERANGE (in no pool); -EADDRINUSE. */
+static int
+take_back(struct c25_table *t, const struct c25_addr *a)
+{
+	bool taken;
+
+	if (!c25_pool_knows(t, a, &taken))
+		return -ERANGE;
+	return taken || !c25_pool_mark(t, a) ? -EADDRINUSE : 0;
+}
+
+/* The transit address it had, if that is still one of its connector, else
+ * another one. */
+static int
+restore_transit(struct c25_table *t, const struct c25_saved *s,
+    struct c25_addr *out)
+{
+	enum c25_pool_kind kind = s->magic.family == C25_V6 ?
+	    C25_POOL_V6_TRANSIT : C25_POOL_V4_TRANSIT;
+
+	if (c25_pool_fits(t, kind, s->connector, &s->transit) &&
+	    take_back(t, &s->transit) == 0) {
+		*out = s->transit;
+		return 0;
+	}
+	return c25_pool_take(t, c25_pool_pick(t, kind, s->connector), out);
+}
+
+static int
+restore_locked(struct c25_table *t, const struct c25_saved *s)
+{
+	bool six = s->destination.family == C25_V6;
+	struct c25_probe p = c25_probe_key(t, &s->name, &s->destination);
+	struct draft d = { .name = &s->name, .destination = s->destination,
+	    .connector = s->connector, .key_hash = p.hash,
+	    .lease_end_ms = s->lease_end_ms };
+	struct c25_assignment a;
+	union c25_content_d c;
+	struct taken k;
+	uint32_t seq;
+	int r;
+
+	if (c25_walk(t, &p, &a) == 0)
+		return -EEXIST;
+	if ((r = take_slots(t, s->name.len, &k)) != 0)
+		goto fail;
+	if (!c25_pool_fits(t, six ? C25_POOL_V6_MAGIC : C25_POOL_V4_MAGIC,
+	    C25_CONNECTOR_NONE, &s->magic)) {
+		r = -ERANGE;
+		goto fail;
+	}
+	if ((r = take_back(t, &s->magic)) != 0)
+		goto fail;
+	k.magic = s->magic;
+	if ((r = restore_transit(t, s, &k.transit)) != 0)
+		goto fail;
+	seq = commit(t, &d, &k, &c);
+	c25_link(t, k.slot, &c);
+	c25_enqueue(t, k.slot, seq);
+	return 0;
+fail:
+	give_back(t, &k);
+	return r;
+}
+
+int
+c25_table_restore(struct c25_table *t, const struct c25_saved *list,
+    size_t count, int *results)
+{
+	int r = c25_lock(t), done = 0;
+
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		const struct c25_saved *s = &list[i];
+
+		if (c25_addr_len(&s->destination) == 0 ||
+		    s->magic.family != s->destination.family ||
+		    s->transit.family != s->destination.family ||
+		    s->lease_end_ms == 0 ||
+		    (s->lease_end_ms & C25_LEASE_GONE) != 0 ||
+		    !c25_name_valid(s->name.wire, s->name.len))
+			results[i] = -EINVAL;
+		else
+			results[i] = restore_locked(t, s);
+		done += results[i] == 0;
+	}
+	c25_unlock(t);
+	return done;
+}
+
+int
+c25_slot_import(struct c25_table *t, const struct c25_assignment *a)
+{
+	struct draft d = { .name = &a->domain,
+	    .destination = a->destination, .connector = a->connector,
+	    .key_hash = c25_key_hash(t, &a->domain, &a->destination),
+	    .lease_end_ms = a->lease_end_ms };
+	struct c25_probe p = c25_probe_key(t, &a->domain, &a->destination);
+	struct c25_assignment twin;
+	union c25_content_d c;
+	struct taken k;
+	uint32_t seq;
+	int r;
+
+	/* two versions of one, of a move that was cut short */
+	if (c25_walk(t, &p, &twin) == 0)
+		return 0;
+	r = take_slots(t, a->domain.len, &k);
+	if (r != 0) {
+		give_back(t, &k);
+		return r;
+	}
+	k.magic = a->magic;
+	k.transit = a->transit;
+	seq = commit(t, &d, &k, &c);
+	c25_link(t, k.slot, &c);
+	if (a->push == C25_PUSH_READY)
+		(void)c25_table_set_push(t, (struct c25_ref){ k.slot, seq },
+		    C25_PUSH_READY);
+	return 0;
+}
+
+int
+c25_table_reclaim(struct c25_table *t, uint32_t steps)
+{
+	int r;
+
+	if (!c25_wheel_due(t))
+		return 0;
+	if ((r = c25_lock(t)) != 0)
+		return r;
+	r = c25_wheel_turn(t, steps);
 	c25_unlock(t);
 	return r;
 }
@@ -432,86 +468,14 @@ c25_table_reclaim(struct c25_table *t, uint32_t steps)
 int
 c25_table_drop(struct c25_table *t, struct c25_ref ref)
 {
-	struct c25_slot_d *s = c25_slot(t, ref.slot);
-	union c25_content_d c;
-	int r;
+	struct c25_assignment a;
+	int r = c25_lock(t);
 
-	if (s == NULL)
-		return -ENOENT;
-	if ((r = c25_lock(t)) != 0)
+	if (r != 0)
 		return r;
-	r = -ENOENT;
-	if (c25_slot_read(s, &c) == ref.seq &&
-	    c.live.state == C25_SLOT_LIVE) {
-		atomic_store(&s->lease_end_ms, 0);
-		c25_slot_free(t, ref.slot, &c);
-		r = 0;
-	}
+	r = c25_table_by_ref(t, ref, &a);
+	if (r == 0)
+		c25_slot_end(t, ref.slot, c25_now_ms());
 	c25_unlock(t);
 	return r;
-}
-
-int
-c25_table_take(struct c25_table *t, struct c25_ref *ref)
-{
-	_Atomic uint64_t *ring = (void *)(t->base + t->l.ring);
-	uint64_t head = atomic_load(&t->h->ring_head), entry;
-
-	if (head == t->ring_tail)
-		return 0;
-	if (head - t->ring_tail > C25_RING_SIZE) {
-		t->ring_tail = head;
-		return -EOVERFLOW;
-	}
-	entry = atomic_load(&ring[t->ring_tail % C25_RING_SIZE]);
-	/* overtaken while we read: the entry may be a newer one */
-	if (atomic_load(&t->h->ring_head) - t->ring_tail > C25_RING_SIZE) {
-		t->ring_tail = atomic_load(&t->h->ring_head);
-		return -EOVERFLOW;
-	}
-	t->ring_tail++;
-	ref->slot = (uint32_t)entry;
-	ref->seq = (uint32_t)(entry >> 32);
-	return 1;
-}
-
-int
-c25_table_set_push(struct c25_table *t, struct c25_ref ref,
-    enum c25_push push)
-{
-	struct c25_slot_d *s = c25_slot(t, ref.slot);
-	uint64_t old, new = (uint64_t)ref.seq << 32 | push;
-
-	if (s == NULL)
-		return -ENOENT;
-	old = atomic_load(&s->push);
-	do {
-		if (old >> 32 != ref.seq ||
-		    atomic_load(&s->seq) != ref.seq)
-			return -ENOENT;
-	} while (!atomic_compare_exchange_weak(&s->push, &old, new));
-	if ((uint8_t)old == C25_PUSH_PENDING && push != C25_PUSH_PENDING)
-		(void)atomic_fetch_sub(&t->h->pending, 1);
-	if ((uint8_t)old != C25_PUSH_PENDING && push == C25_PUSH_PENDING)
-		(void)atomic_fetch_add(&t->h->pending, 1);
-	return 0;
-}
-
-bool
-c25_table_sleep(struct c25_table *t)
-{
-	/* seq_cst on both sides: either we see the new head, or the module
-	 * sees that we sleep */
-	atomic_store(&t->h->asleep, 1);
-	if (atomic_load(&t->h->ring_head) == t->ring_tail)
-		return true;
-	atomic_store(&t->h->asleep, 0);
-	return false;
-}
-
-bool
-c25_table_must_ring(struct c25_table *t)
-{
-	return atomic_load(&t->h->asleep) != 0 &&
-	    atomic_exchange(&t->h->asleep, 0) != 0;
 }

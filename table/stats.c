@@ -63,6 +63,7 @@ c25_table_usage(struct c25_table *t, struct c25_usage *out)
 	if (c25_lock(t) != 0)
 		return;
 	out->assignments = atomic_load(&t->h->assignments);
+	out->ended = atomic_load(&t->h->gone);
 	out->pending = atomic_load(&t->h->pending);
 	out->capacity = t->l.capacity;
 	for (unsigned i = 0; i < C25_POOLS_MAX; i++) {
@@ -105,7 +106,7 @@ by_address(const void *a, const void *b)
 	return c25_addr_cmp(a, b);
 }
 
-/* Does any address occur twice? */
+/* Does any address occur twice? Sorts them. */
 static bool
 has_twin(struct c25_addr *all, size_t n)
 {
@@ -116,62 +117,139 @@ has_twin(struct c25_addr *all, size_t n)
 	return false;
 }
 
+/* What a check collects. */
+struct audit {
+	struct c25_addr *magic;		/* of the living; then those of ... */
+	struct c25_addr *transit;	/* ... the ended behind them */
+	size_t living, ended;
+};
+
 static int
-verify_locked(struct c25_table *t, struct c25_addr *magic,
-    struct c25_addr *transit, struct c25_error *err)
+audit_slot(struct c25_table *t, uint32_t i, struct audit *u,
+    struct c25_error *err)
 {
-	struct c25_assignment a;
-	uint32_t cursor = 0;
-	uint64_t n = 0;
+	struct c25_assignment a, same;
+	union c25_content_d c;
+	struct c25_probe p;
 	char text[C25_NAME_TEXT_MAX];
 
-	while (c25_table_next(t, &cursor, &a)) {
-		if (n == t->l.capacity || !reachable(t, &a))
-			return c25_fail(err, -EUCLEAN, "table: slot %u (%s) "
-			    "is missing from an index", a.ref.slot,
-			    c25_name_to_text(a.domain.wire, a.domain.len,
-			    text));
-		magic[n] = a.magic;
-		transit[n++] = a.transit;
+	if (c25_slot_read(c25_slot(t, i), &c) == 1)
+		return c25_fail(err, -EUCLEAN, "table: slot %u is half "
+		    "written", i);
+	if (c25_slot_assignment(t, i, &a) != 0)
+		return 0;
+	p = c25_probe_key(t, &a.domain, &a.destination);
+	if (!reachable(t, &a) || c25_walk(t, &p, &same) != 0 ||
+	    same.ref.slot != i)
+		return c25_fail(err, -EUCLEAN, "table: slot %u (%s) is "
+		    "missing from an index, or there twice", i,
+		    c25_name_to_text(a.domain.wire, a.domain.len, text));
+	u->magic[u->living] = a.magic;
+	u->transit[u->living++] = a.transit;
+	return 0;
+}
+
+/* The addresses of slots that ended, behind those of the living. */
+static void
+audit_ended(struct c25_table *t, uint32_t i, struct audit *u)
+{
+	struct c25_slot_d *s = c25_slot(t, i);
+	size_t at = u->living + u->ended;
+	union c25_content_d c;
+
+	if (c25_slot_read(s, &c) == 1 || c.live.state != C25_SLOT_LIVE ||
+	    (atomic_load(&s->lease_end_ms) & C25_LEASE_GONE) == 0)
+		return;
+	u->magic[at] = u->transit[at] = (struct c25_addr){
+	    .family = c.live.family };
+	memcpy(u->magic[at].bytes, c.live.magic, 16);
+	memcpy(u->transit[at].bytes, c.live.transit, 16);
+	u->ended++;
+}
+
+/* Each taken bit of a pool has an owner, and each owner's bit is taken. */
+static int
+audit_pools(struct c25_table *t, struct c25_addr *all, size_t n,
+    uint64_t *marked, struct c25_error *err)
+{
+	char text[C25_ADDR_TEXT_MAX];
+	bool taken;
+
+	qsort(all, n, sizeof(*all), by_address);
+	for (size_t i = 0; i < n; i++) {
+		if ((i > 0 && c25_addr_eq(&all[i - 1], &all[i])) ||
+		    !c25_pool_knows(t, &all[i], &taken))
+			continue;
+		if (!taken)
+			return c25_fail(err, -EUCLEAN, "table: %s is in use "
+			    "and counts as free",
+			    c25_addr_format(&all[i], text));
+		(*marked)++;
 	}
-	if (n != atomic_load(&t->h->assignments))
-		return c25_fail(err, -EUCLEAN, "table: counts %llu "
-		    "assignments, holds %llu",
-		    (unsigned long long)atomic_load(&t->h->assignments),
-		    (unsigned long long)n);
-	if (has_twin(magic, n) || has_twin(transit, n))
+	return 0;
+}
+
+static int
+verify_locked(struct c25_table *t, struct audit *u, struct c25_error *err)
+{
+	uint32_t used = atomic_load(&t->h->watermark);
+	uint64_t marked = 0;
+	int r;
+
+	if (used > t->l.capacity)
+		return c25_fail(err, -EUCLEAN, "table: %u slots of %u used",
+		    used, t->l.capacity);
+	for (uint32_t i = 0; i < used; i++)
+		if ((r = audit_slot(t, i, u, err)) != 0)
+			return r;
+	if (has_twin(u->magic, u->living) || has_twin(u->transit, u->living))
 		return c25_fail(err, -EUCLEAN,
 		    "table: an address has two owners");
+	for (uint32_t i = 0; i < used; i++)
+		audit_ended(t, i, u);
+	if (u->living != atomic_load(&t->h->assignments) ||
+	    u->ended != atomic_load(&t->h->gone))
+		return c25_fail(err, -EUCLEAN, "table: counts %llu "
+		    "assignments and %llu ended ones, holds %zu and %zu",
+		    (unsigned long long)atomic_load(&t->h->assignments),
+		    (unsigned long long)atomic_load(&t->h->gone), u->living,
+		    u->ended);
+	if (!c25_wheel_sound(t, u->living + u->ended))
+		return c25_fail(err, -EUCLEAN, "table: the wheel does not "
+		    "hold what it should");
 	for (unsigned i = 0; i < C25_POOLS_MAX; i++)
 		if (!c25_pool_sound(t, (uint16_t)i))
 			return c25_fail(err, -EUCLEAN,
 			    "table: pool %u miscounts", i);
-	/* an address outside the present pools is marked nowhere */
-	if (c25_pool_marked(t) > 2 * n)
-		return c25_fail(err, -EUCLEAN, "table: %llu addresses taken "
-		    "for %llu assignments",
+	if ((r = audit_pools(t, u->magic, u->living + u->ended, &marked,
+	    err)) != 0 || (r = audit_pools(t, u->transit, u->living +
+	    u->ended, &marked, err)) != 0)
+		return r;
+	if (c25_pool_marked(t) != marked)
+		return c25_fail(err, -EUCLEAN, "table: %llu addresses taken, "
+		    "%llu of them by somebody",
 		    (unsigned long long)c25_pool_marked(t),
-		    (unsigned long long)n);
+		    (unsigned long long)marked);
 	return 0;
 }
 
 int
 c25_table_verify(struct c25_table *t, struct c25_error *err)
 {
-	struct c25_addr *magic, *transit;
+	struct audit u = { .living = 0 };
 	int r = -ENOMEM;
 
-	magic = calloc(t->l.capacity, sizeof(*magic));
-	transit = calloc(t->l.capacity, sizeof(*transit));
-	if (magic == NULL || transit == NULL) {
+	u.magic = calloc(t->l.capacity, sizeof(*u.magic));
+	u.transit = calloc(t->l.capacity, sizeof(*u.transit));
+	if (u.magic == NULL || u.transit == NULL) {
 		(void)c25_fail(err, r, "table: out of memory");
 	} else if ((r = c25_lock(t)) != 0) {
-		(void)c25_fail(err, r, "table: the mutex is beyond repair");
+		(void)c25_fail(err, r, "table: can't be locked");
 	} else {
-		r = verify_locked(t, magic, transit, err);
+		r = verify_locked(t, &u, err);
 		c25_unlock(t);
 	}
-	free(magic);
-	free(transit);
+	free(u.magic);
+	free(u.transit);
 	return r;
 }

@@ -23,12 +23,12 @@
  *   processes  any number; lookups and renewals take no lock and make no
  *              system call (the clock is read through the vDSO); new
  *              reservations and everything marked `Locks: table` take one
- *              robust process-shared mutex.
+ *              robust lock between the processes (layout.h).
  *   fork       a handle does not survive fork(): attach again.
  *   crash      any process may die at any instruction. Whoever takes the
- *              mutex next sees EOWNERDEAD and rebuilds every index from the
- *              slots before going on; a slot counts from the moment its
- *              last write (the even sequence number) is there.
+ *              lock next sees that its holder is dead and rebuilds every
+ *              index from the slots before going on; a slot counts from the
+ *              moment its last write (the even sequence number) is there.
  *   hostile    whatever the bytes say, no access leaves the mapping and no
  *              walk is longer than the table; damage is -EUCLEAN.
  *   time       milliseconds of CLOCK_BOOTTIME; a boot id in the header makes
@@ -107,16 +107,35 @@ int c25_table_create(const char *run_dir, uint32_t capacity, gid_t gid,
 	__attribute__((warn_unused_result));
 
 /*
+ * Make a table in the place of the one that is there, with everything that
+ * lives in it: to change its capacity, or because another version made it.
+ * The old file gets nothing new from here on; whoever maps it sees
+ * c25_table_retired(). The new one has no policy yet: publish one.
+ * Process: conn25d only. Owns: the handle.
+ * Returns: 0; -ENOSPC (they don't fit, or the file system is full), -EINVAL
+ * (capacity), -EPROTO (of a form that is not known here), -ESTALE, -EUCLEAN;
+ * then the old one is as before.
+ */
+int c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
+	struct c25_table **out, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/*
  * Map an existing table.
  * Returns: 0; -ENOENT (nothing there yet); -EACCES; -EPROTO (made by another
  * version: another layout fingerprint); -EUCLEAN (damaged: sizes or offsets
- * that can't be); -ESTALE (from before a reboot); other -errno.
+ * that can't be); -ESTALE (from before a reboot); -EAGAIN (retired, and its
+ * successor not there yet); -EMFILE (C25_HANDLES_MAX have it open already);
+ * other -errno.
  */
 int c25_table_attach(const char *run_dir, struct c25_table **out,
 	struct c25_error *err)
 	__attribute__((warn_unused_result));
 
 void c25_table_detach(struct c25_table *t);	/* NULL is fine */
+
+/* Has a newer file taken its place, or is about to? One atomic load. */
+bool c25_table_retired(const struct c25_table *t);
 
 /*
  * Has the file in runDir been replaced since we attached (or the table been
@@ -196,6 +215,7 @@ struct c25_want {
  * pool kind, or C25_POOL_KINDS for the table); -EAFNOSUPPORT (no pool of
  * that family); -ESTALE (the policy is no longer current and the pools it
  * knew changed: load it again); -EUCLEAN (table damaged); -EINVAL.
+ * -ESTALE also means that the table was retired: attach to its successor.
  * On failure nothing stays taken.
  */
 int c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
@@ -226,13 +246,58 @@ bool c25_table_next(struct c25_table *t, uint32_t *cursor,
 	struct c25_assignment *out);
 
 /*
- * Free what is past lease and quarantine, looking at `steps` slots from
- * where the last call stopped. Locks: table.
+ * Make the lease last at least until then, because something still uses it.
+ * Returns: 0; -ENOENT when the assignment changed or ended.
+ */
+int c25_table_extend(struct c25_table *t, struct c25_ref ref,
+	uint64_t until_ms);
+
+/*
+ * Let another connector carry an assignment: a new version of it, pending,
+ * with the same magic address and lease, and a transit address from that
+ * connector's pool, which is the same one if both share a pool. The old
+ * transit address stays out of use for the lease and quarantine.
+ * Locks: table. Process: conn25d.
+ * Returns: 0; -ENOENT (it changed); -ENOSPC, -EAFNOSUPPORT, -ESTALE (the
+ * table was retired), -EUCLEAN; then it is as before.
+ */
+int c25_table_move(struct c25_table *t, struct c25_ref ref,
+	uint16_t connector, struct c25_assignment *out)
+	__attribute__((warn_unused_result));
+
+/* An assignment to be put back, as conn25d's database has it. */
+struct c25_saved {
+	struct c25_name name;
+	struct c25_addr destination;
+	struct c25_addr magic;
+	struct c25_addr transit;
+	uint16_t connector;		/* registry index or _NONE */
+	uint64_t lease_end_ms;		/* CLOCK_BOOTTIME */
+};
+
+/*
+ * Put assignments back, with their magic addresses, and with their transit
+ * addresses where those still are in a pool of their connector. Whether the
+ * policy still has their domains is the caller's to know.
+ * results[i]: 0; -EEXIST (the key is there already), -ERANGE (its magic
+ * address is in no pool now), -EADDRINUSE, -ENOSPC, -EAFNOSUPPORT, -EINVAL.
+ * Locks: table, for the whole list: give some hundreds at a time.
+ * Returns: how many were put back; -EUCLEAN.
+ */
+int c25_table_restore(struct c25_table *t, const struct c25_saved *list,
+	size_t count, int *results);
+
+/*
+ * Free what is past lease and quarantine, looking at `steps` slots that may
+ * be, if there are any. Locks: table, but only when something is due.
  * Returns: the number freed, or -errno.
  */
 int c25_table_reclaim(struct c25_table *t, uint32_t steps);
 
-/* Forget one assignment at once. Locks: table. Returns: 0, -ENOENT, -errno */
+/*
+ * End an assignment at once. Its addresses stay out of use for the
+ * quarantine. Locks: table. Returns: 0; -ENOENT; -errno.
+ */
 int c25_table_drop(struct c25_table *t, struct c25_ref ref);
 
 /* ---- the queue to conn25d ----------------------------------------------- */
@@ -248,6 +313,10 @@ int c25_table_take(struct c25_table *t, struct c25_ref *ref);
  * Returns: 0; -ENOENT when the assignment changed or went away. */
 int c25_table_set_push(struct c25_table *t, struct c25_ref ref,
 	enum c25_push push);
+
+/* The push state of one version of a slot, by one atomic load.
+ * Returns: enum c25_push; -ENOENT when it changed or ended. */
+int c25_table_push_state(const struct c25_table *t, struct c25_ref ref);
 
 /*
  * Doorbell protocol. conn25d before it sleeps calls c25_table_sleep(): it
@@ -287,6 +356,7 @@ const char *c25_stat_name(enum c25_stat stat);
 
 struct c25_usage {
 	uint64_t assignments;		/* living now */
+	uint64_t ended;			/* whose addresses are in quarantine */
 	uint64_t pending;		/* ... not acknowledged yet */
 	uint64_t capacity;		/* slots */
 	struct { uint64_t inuse, capacity; } pool[C25_POOL_KINDS];
@@ -295,8 +365,9 @@ struct c25_usage {
 void c25_table_usage(struct c25_table *t, struct c25_usage *out);
 
 /*
- * Check every invariant: each slot reachable by its three indexes, no
- * address with two owners, bitmaps and counters equal to what is assigned.
+ * Check every invariant: each slot reachable by its three indexes and in the
+ * wheel at a time when it isn't too late, no address with two owners, no key
+ * twice, bitmaps and counters equal to what is assigned or in quarantine.
  * Locks: table, for the whole check. For tests and `status`.
  * Returns: 0; -EUCLEAN with err naming the first violation.
  */

@@ -3,15 +3,18 @@
 never gets a destination address once the table was there, and keeps its magic
 IPs whoever dies."""
 
+import os
 import signal
 import time
 
 import dns.message
 import dns.rcode
+import pytest
 
 from harness import zones
 from harness.ask import addresses, ask_many, exchange, query
-from harness.conn25 import APPS, is_destination, is_magic
+from harness.conn25 import (APPS, as_of_another_version, is_destination,
+                            is_magic)
 from harness.wait import holds_for, scaled, wait_for
 
 NAMES = ["wiki.corp.example", "v4.wiki.corp.example",
@@ -138,6 +141,54 @@ def test_killed_in_the_middle_of_many_reservations(fresh):
     every = [ip for pair in known.values() for ip in pair]
     assert len(set(every)) == len(every)
     world.wait_mapped()
+
+
+def test_table_of_another_version_is_taken_over(fresh):
+    """conn25d was upgraded: what Unbound had assigned in the table of before
+    keeps its addresses."""
+    world = fresh()
+    before = snapshot(world)
+    world.client.stop()
+    as_of_another_version(os.path.join(world.client.run_dir, "table"))
+    before["deep.a.b.wiki.corp.example", "A"] = \
+        world.magic("deep.a.b.wiki.corp.example")
+    world.client.start()
+    world.client.process.wait_log("made anew")
+    wait_for(lambda: world.client.assignments(), "the assignments")
+    for (name, kind), magic in before.items():
+        assert world.magic(name, kind) == magic
+    world.unbound.stop()
+    world.unbound.start()
+    for (name, kind), magic in before.items():
+        assert world.magic(name, kind) == magic
+    world.wait_mapped()
+
+
+@pytest.mark.parametrize("room", [200, 300000])
+def test_table_of_another_size_takes_over_what_lives(fresh, room):
+    world = fresh(client={"table": {"maxAssignments": 1000}})
+    names = [zones.bulk_name(n) for n in range(60)]
+    before = snapshot(world, names)
+    config = dict(world.client.config, table={"maxAssignments": room})
+    world.client.stop()
+    world.client.configure(config)
+    world.client.start()
+    assert world.client.stat("assignments.capacity") == room
+    assert snapshot(world, names) == before
+    world.wait_mapped()
+
+
+def test_table_too_small_for_what_lives_stays_as_it_is(fresh):
+    world = fresh(client={"table": {"maxAssignments": 1000}})
+    names = [zones.bulk_name(n) for n in range(30)]
+    before = snapshot(world, names)
+    config = dict(world.client.config, table={"maxAssignments": 16})
+    world.client.stop()
+    world.client.configure(config)
+    world.client.start()
+    world.client.process.wait_log("maxAssignments: stays 1000")
+    assert snapshot(world, names) == before
+    assert len(world.magic(zones.bulk_name(40))) == 2
 
 
 def test_connector_that_was_down_learns_everything_when_it_comes(fresh):

@@ -9,7 +9,7 @@ from harness.ask import addresses
 from harness.conn25 import is_destination
 from harness.wait import wait_for
 
-MUTEX = 192     # offsetof(struct c25_header_d, mutex)
+LOCK = 92       # offsetof(struct c25_prefix_d, lock)
 
 
 def write_zone(fresh_dir, text):
@@ -50,17 +50,19 @@ def test_auth_zone_leaves_no_real_answer_behind(fresh):
             assert found and not any(map(is_destination, found)), found
 
 
-def test_mutex_that_nobody_holds_does_not_stop_unbound(fresh):
-    """The bytes of the mutex say that somebody has it, who does not."""
+def test_lock_that_nobody_gives_back_does_not_stop_unbound(fresh):
+    """The word of the lock says that conn25d has it, which doesn't; or one
+    that is not there, which is noticed at once."""
     world = fresh()
     magic = world.magic("wiki.corp.example")
-    held = (0x12345).to_bytes(4, "little")
     with open(os.path.join(world.client.run_dir, "table"), "r+b") as file:
-        file.seek(MUTEX)
-        assert file.read(4) == bytes(4), "MUTEX is not where the mutex is"
-        file.seek(MUTEX)
-        file.write(held)
-        file.flush()
+        def lock(number):
+            file.seek(LOCK)
+            assert file.read(4) == bytes(4), "LOCK is not where the lock is"
+            file.seek(LOCK)
+            file.write(number.to_bytes(4, "little"))
+            file.flush()
+        lock(1)
         for name in ("v4", "deep.a.b", "long"):
             answer = world.ask(f"{name}.wiki.corp.example", "A")
             assert answer.rcode() == dns.rcode.SERVFAIL
@@ -68,7 +70,10 @@ def test_mutex_that_nobody_holds_does_not_stop_unbound(fresh):
             found = addresses(world.ask("host.plain.example", "A"))
             assert found == ["192.0.2.2"]
             assert world.magic("wiki.corp.example") == magic
-        file.seek(MUTEX)
+        file.seek(LOCK)
         file.write(bytes(4))
-    wait_for(lambda: addresses(world.ask("v4.wiki.corp.example", "A")),
-             "a magic IP once the mutex is free")
+        file.flush()
+        wait_for(lambda: addresses(world.ask("v4.wiki.corp.example", "A")),
+                 "a magic IP once the lock is free", 30)
+        lock(200)
+        world.magic("deep.a.b.wiki.corp.example")

@@ -155,7 +155,8 @@ static const char *const stat_rows[] = {
 	"total.num.renewed=106", "total.num.held=107",
 	"total.num.hold_timeout=108", "total.num.passed=109",
 	"total.num.ptr=110", "assignments.current=1",
-	"assignments.pending=2", "assignments.capacity=3",
+	"assignments.pending=3", "assignments.quarantined=2",
+	"assignments.capacity=4",
 	"pool.v4magic.inuse=10", "pool.v4magic.capacity=20",
 	"pool.v4transit.inuse=11", "pool.v4transit.capacity=21",
 	"pool.v6magic.inuse=12", "pool.v6magic.capacity=22",
@@ -171,7 +172,7 @@ static const char *const stat_rows[] = {
 
 static const struct c25_report_stats some_stats = {
 	.total = { 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110 },
-	.usage = { 1, 2, 3, { { 10, 20 }, { 11, 21 }, { 12, 22 },
+	.usage = { 1, 2, 3, 4, { { 10, 20 }, { 11, 21 }, { 12, 22 },
 		{ 13, UINT64_MAX } } },
 	.push = { .requests = 30, .acked = 31, .failed = 32, .retried = 33,
 		.refused = 34 },

@@ -3,7 +3,6 @@
 #ifndef CONN25_TESTS_FIXTURE_H
 #define CONN25_TESTS_FIXTURE_H
 
-#include <check.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,19 @@
 #include <unistd.h>
 
 #include "conn25/table.h"
+
+#ifdef FIXTURE_WITHOUT_CHECK	/* benchmarks: what fails ends the program */
+#define ck_assert_msg(expr, ...) \
+	((expr) ? (void)0 : (fprintf(stderr, __VA_ARGS__), abort()))
+#define ck_assert_int_eq(a, b) \
+	ck_assert_msg((a) == (b), "%s:%d\n", __FILE__, __LINE__)
+#define ck_assert_uint_le(a, b) \
+	ck_assert_msg((a) <= (b), "%s:%d\n", __FILE__, __LINE__)
+#define ck_assert_ptr_nonnull(p) \
+	ck_assert_msg((p) != NULL, "%s:%d\n", __FILE__, __LINE__)
+#else
+#include <check.h>
+#endif
 
 #define FIXTURE_RANGES 8
 

@@ -68,6 +68,15 @@ def client_config(connector_port, **changes):
     return config
 
 
+def as_of_another_version(path):
+    """Makes a table file look as if another version had made it."""
+    with open(path, "r+b") as file:
+        file.seek(8)        # after the magic number
+        byte = file.read(1)[0]
+        file.seek(8)
+        file.write(bytes([byte ^ 0xff]))
+
+
 def peers(apps):
     """Ourselves, who may use all of them, and one who may use few."""
     return [{"name": "edge-1", "addresses": ["127.0.0.1", "::1"],

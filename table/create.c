@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Making a table, and taking over what is in an older one. The new file is
+ * written under another name and renamed, so that nobody ever sees half of it.
+ */
+
+#include "table/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium/randombytes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Everything in a fresh file but the magic number, which comes last. */
+static int
+init_contents(struct c25_table *t, struct c25_error *err)
+{
+	struct c25_prefix_d *p = &t->h->p;
+	_Atomic uint32_t *heads = c25_bucket(t, C25_BY_KEY, 0);
+	size_t n = (size_t)t->l.buckets[0] + t->l.buckets[1] +
+	    t->l.buckets[2];
+	int r;
+
+	p->fingerprint = C25_TABLE_FINGERPRINT;
+	p->len_bytes = t->l.len_bytes;
+	p->slots_bytes = t->l.slots;
+	p->registry_bytes = t->l.registry;
+	p->capacity = t->l.capacity;
+	p->slot_format = C25_SLOT_FORMAT;
+	randombytes_buf(p->hash_key, sizeof(p->hash_key));
+	memcpy(t->hash_key, p->hash_key, sizeof(t->hash_key));
+	if ((r = c25_boot_id(p->boot_id)) != 0)
+		return c25_fail(err, r, "boot id: can't read it");
+	atomic_store(&t->h->free_first, C25_NIL);
+	for (size_t i = 0; i < n; i++)
+		atomic_store_explicit(&heads[i], C25_NIL,
+		    memory_order_relaxed);
+	c25_wheel_start(t);
+	p->magic = C25_TABLE_MAGIC;
+	return 0;
+}
+
+/* Files that an earlier conn25d was making when it died. */
+static void
+remove_unfinished(const char *run_dir)
+{
+	DIR *d = opendir(run_dir);
+	struct dirent *e;
+	size_t n = strlen(C25_TABLE_FILE ".");
+
+	if (d == NULL)
+		return;
+	while ((e = readdir(d)) != NULL)
+		if (strncmp(e->d_name, C25_TABLE_FILE ".", n) == 0 &&
+		    strspn(e->d_name + n, "0123456789") ==
+		    strlen(e->d_name + n))
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+	(void)closedir(d);
+}
+
+/*
+ * A new file with all its parts, under the name `tmp`, open and mapped.
+ * Returns: 0; -errno with err; the handle is the caller's in any case.
+ */
+static int
+make_file(struct c25_table *t, uint32_t capacity, gid_t gid, char tmp[280],
+    struct c25_error *err)
+{
+	int r;
+
+	if (capacity < C25_ASSIGNMENTS_MIN || capacity > C25_ASSIGNMENTS_MAX)
+		return c25_fail(err, -EINVAL, "table: %u assignments: give "
+		    "%u to %u", capacity, C25_ASSIGNMENTS_MIN,
+		    C25_ASSIGNMENTS_MAX);
+	c25_layout_compute(capacity, &t->l);
+	remove_unfinished(t->dir);
+	(void)snprintf(tmp, 280, "%s.%ld", t->path, (long)getpid());
+	t->fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+	    0600);
+	if (t->fd < 0) {
+		r = c25_fail(err, -errno, "%s: can't make it: %s", tmp,
+		    strerror(errno));
+		tmp[0] = '\0';
+		return r;
+	}
+	/* the blocks now, so that a full file system is an error here and
+	 * not a SIGBUS in the resolver; the arena's when a pool needs them */
+	if (ftruncate(t->fd, (off_t)t->l.len_bytes) != 0 ||
+	    (fallocate(t->fd, 0, 0, (off_t)t->l.arena) != 0 &&
+	    errno != EOPNOTSUPP))
+		return c25_fail(err, -errno, "%s: no room for %u assignments "
+		    "(%llu bytes): %s", t->dir, capacity,
+		    (unsigned long long)t->l.arena, strerror(errno));
+	if ((r = c25_table_map(t, err)) != 0 ||
+	    (r = init_contents(t, err)) != 0)
+		return r;
+	if ((gid != (gid_t)-1 && fchown(t->fd, (uid_t)-1, gid) != 0) ||
+	    fchmod(t->fd, 0660) != 0)
+		return c25_fail(err, -errno, "%s: can't set its group: %s",
+		    tmp, strerror(errno));
+	return 0;
+}
+
+/* Give the new file its name. Returns: 0; -errno with err. */
+static int
+put_in_place(struct c25_table *t, const char *tmp, struct c25_error *err)
+{
+	if (rename(tmp, t->path) != 0)
+		return c25_fail(err, -errno, "%s: can't rename it: %s", tmp,
+		    strerror(errno));
+	return 0;
+}
+
+/* Tell those who still map the file at `path` that it is being replaced. */
+static void
+retire(const char *run_dir)
+{
+	struct c25_table *old;
+
+	if (c25_table_open(run_dir, true, &old, NULL) != 0)
+		return;
+	atomic_store(&old->h->p.retired, 1);
+	c25_table_detach(old);
+}
+
+int
+c25_table_create(const char *run_dir, uint32_t capacity, gid_t gid,
+    struct c25_table **out, struct c25_error *err)
+{
+	struct c25_table *t = NULL;
+	char tmp[280] = "";
+	int r;
+
+	*out = NULL;
+	if ((r = c25_table_handle(run_dir, &t, err)) != 0)
+		return r;
+	if ((r = make_file(t, capacity, gid, tmp, err)) == 0) {
+		retire(run_dir);
+		r = put_in_place(t, tmp, err);
+	}
+	if (r == 0) {
+		*out = t;
+		return 0;
+	}
+	if (tmp[0] != '\0')
+		(void)unlink(tmp);
+	c25_table_detach(t);
+	return r;
+}
+
+/* What the connectors' numbers mean, and the generation to go on from. */
+static void
+copy_registry(struct c25_table *t, const struct c25_table *old)
+{
+	for (uint16_t reg = 0; reg < C25_CONNECTORS_MAX; reg++) {
+		const struct c25_connector_d *from = c25_connector(old, reg);
+		struct c25_connector_d *to = c25_connector(t, reg);
+
+		if (atomic_load(&from->used) == 0)
+			continue;
+		memcpy(to->name, from->name, sizeof(to->name) - 1);
+		atomic_store(&to->used, 1);
+	}
+	atomic_store(&t->h->p.current,
+	    atomic_load(&old->h->p.current) & ~(uint64_t)1);
+	/* addresses that were in use lately are to come last here too */
+	for (unsigned i = 0; !old->foreign && i < C25_POOLS_MAX; i++)
+		t->h->pools[i].cursor = old->h->pools[i].cursor;
+}
+
+/*
+ * Copy all living assignments. Those of another version's table get the
+ * longest lease: its module goes on renewing them in there.
+ * Returns: 0; -ENOSPC, -EUCLEAN with err.
+ */
+static int
+copy_assignments(struct c25_table *t, struct c25_table *old,
+    struct c25_error *err)
+{
+	uint64_t longest = c25_now_ms() + C25_LEASE_MAX_S * 1000ull;
+	struct c25_assignment a;
+
+	for (uint32_t i = 0; i < old->l.capacity; i++) {
+		int r;
+
+		if (c25_slot_assignment(old, i, &a) != 0)
+			continue;
+		if (old->foreign && a.lease_end_ms < longest)
+			a.lease_end_ms = longest;
+		r = c25_slot_import(t, &a);
+		if (r != 0)
+			return c25_fail(err, r, "%s: the assignments that are "
+			    "there don't fit into a table for %u: raise "
+			    "table.maxAssignments", t->path, t->l.capacity);
+	}
+	return 0;
+}
+
+int
+c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
+    struct c25_table **out, struct c25_error *err)
+{
+	struct c25_table *t = NULL, *old;
+	char tmp[280] = "";
+	bool was_retired;
+	int r;
+
+	*out = NULL;
+	if ((r = c25_table_open(run_dir, true, &old, err)) != 0)
+		return r;
+	if ((r = c25_table_handle(run_dir, &t, err)) != 0 ||
+	    (r = make_file(t, capacity, gid, tmp, err)) != 0)
+		goto out;
+	/* nothing new gets into the old one from here on */
+	if ((r = c25_lock(old)) != 0) {
+		r = c25_fail(err, r, "%s: can't be locked: restart Unbound",
+		    old->path);
+		goto out;
+	}
+	was_retired = atomic_exchange(&old->h->p.retired, 1) != 0;
+	c25_unlock(old);
+	memcpy(t->h->p.hash_key, old->hash_key, sizeof(old->hash_key));
+	memcpy(t->hash_key, old->hash_key, sizeof(old->hash_key));
+	copy_registry(t, old);
+	if ((r = copy_assignments(t, old, err)) != 0 ||
+	    (r = put_in_place(t, tmp, err)) != 0) {
+		if (!was_retired)
+			atomic_store(&old->h->p.retired, 0);
+		goto out;
+	}
+	tmp[0] = '\0';
+	*out = t;
+	t = NULL;
+out:
+	if (tmp[0] != '\0')
+		(void)unlink(tmp);
+	c25_table_detach(t);
+	c25_table_detach(old);
+	return r;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Everything that is derived from the slots, made anew: after a crash, and in
+ * part after the pools changed. All under the lock; a crash in here is put
+ * right by the next one who comes.
+ */
+
+#include "table/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct c25_addr
+address(const uint8_t bytes[16], uint8_t family)
+{
+	struct c25_addr a = { .family = family };
+
+	memcpy(a.bytes, bytes, 16);
+	return a;
+}
+
+/* Mark both addresses as taken, or neither. */
+static bool
+mark(struct c25_table *t, const struct c25_assignment *a)
+{
+	if (!c25_pool_mark(t, &a->magic))
+		return false;
+	if (c25_pool_mark(t, &a->transit))
+		return true;
+	c25_pool_give(t, &a->magic);
+	return false;
+}
+
+/*
+ * Two living versions of one assignment: a move was cut short. The one that
+ * moved last goes on, with the addresses that both have; `twin` is in the
+ * indexes already. Returns: is it the one in slot i?
+ */
+static bool
+settle_move(struct c25_table *t, const union c25_content_d *c,
+    const struct c25_assignment *a, const struct c25_assignment *twin)
+{
+	union c25_content_d other;
+
+	if (c25_slot_read(c25_slot(t, twin->ref.slot), &other) == 1 ||
+	    !c25_addr_eq(&a->magic, &twin->magic) ||
+	    (int16_t)(uint16_t)(c->live.moves - other.live.moves) <= 0)
+		return false;
+	c25_slot_end(t, twin->ref.slot, twin->lease_end_ms);
+	if (!c25_addr_eq(&a->transit, &twin->transit))
+		(void)c25_pool_mark(t, &a->transit);
+	return true;
+}
+
+static void
+count_in(struct c25_table *t, const struct c25_assignment *a)
+{
+	(void)atomic_fetch_add(&t->h->assignments, 1);
+	if (a->push == C25_PUSH_PENDING)
+		(void)atomic_fetch_add(&t->h->pending, 1);
+}
+
+/* Take one slot into the rebuilt indexes. Returns: false to free it. */
+static bool
+adopt(struct c25_table *t, uint32_t i, const union c25_content_d *c)
+{
+	struct c25_assignment a, twin;
+	struct c25_probe p;
+
+	if (c25_slot_assignment(t, i, &a) != 0 ||
+	    c->live.key_hash != c25_key_hash(t, &a.domain, &a.destination))
+		return false;
+	p = c25_probe_key(t, &a.domain, &a.destination);
+	if (c25_walk(t, &p, &twin) == 0) {
+		if (!settle_move(t, c, &a, &twin)) {
+			/* an old version: its addresses in quarantine */
+			count_in(t, &a);
+			c25_slot_end(t, i, a.lease_end_ms);
+			(void)c25_pool_mark(t, &a.transit);
+			(void)c25_pool_mark(t, &a.magic);
+			c25_link(t, i, c);
+			return true;
+		}
+	} else if (!mark(t, &a)) {
+		return false;
+	}
+	c25_link(t, i, c);
+	count_in(t, &a);
+	c25_wheel_put(t, i);
+	c25_step();
+	return true;
+}
+
+/* One that had ended: it keeps its addresses for its quarantine, also if
+ * somebody else has them. */
+static void
+keep_gone(struct c25_table *t, uint32_t i, const union c25_content_d *c)
+{
+	struct c25_addr magic = address(c->live.magic, c->live.family);
+	struct c25_addr transit = address(c->live.transit, c->live.family);
+
+	(void)c25_pool_mark(t, &magic);
+	(void)c25_pool_mark(t, &transit);
+	(void)atomic_fetch_add(&t->h->gone, 1);
+	c25_link(t, i, c);
+	c25_wheel_put(t, i);
+	c25_step();
+}
+
+static bool
+is_gone(const struct c25_slot_d *s, const union c25_content_d *c)
+{
+	return c->live.state == C25_SLOT_LIVE &&
+	    (atomic_load(&s->lease_end_ms) & C25_LEASE_GONE) != 0 &&
+	    (c->live.family == C25_V4 || c->live.family == C25_V6);
+}
+
+/* Is this continuation slot referred to by its owner? */
+static bool
+is_owned(struct c25_table *t, uint32_t i, const union c25_content_d *c)
+{
+	struct c25_slot_d *owner = c25_slot(t, c->cont.owner);
+	union c25_content_d o;
+
+	return c->cont.state == C25_SLOT_CONT && owner != NULL &&
+	    c->cont.part < C25_CONT_MAX && c25_slot_read(owner, &o) != 1 &&
+	    o.live.state == C25_SLOT_LIVE &&
+	    o.live.name_len > C25_INLINE_NAME +
+	    c->cont.part * C25_CONT_NAME &&
+	    o.live.cont[c->cont.part] == i;
+}
+
+static void
+clear(struct c25_table *t)
+{
+	struct c25_header_d *h = t->h;
+	_Atomic uint32_t *heads = c25_bucket(t, C25_BY_KEY, 0);
+	size_t n = (size_t)t->l.buckets[0] + t->l.buckets[1] +
+	    t->l.buckets[2];
+
+	for (size_t i = 0; i < n; i++)
+		atomic_store_explicit(&heads[i], C25_NIL,
+		    memory_order_relaxed);
+	c25_step();
+	atomic_store(&h->assignments, 0);
+	atomic_store(&h->gone, 0);
+	atomic_store(&h->pending, 0);
+	atomic_store(&h->free_first, C25_NIL);
+	atomic_store(&h->free_count, 0);
+	c25_step();
+	c25_wheel_start(t);
+	(void)c25_pool_reset(t);
+	c25_step();
+}
+
+void
+c25_rebuild(struct c25_table *t)
+{
+	struct c25_header_d *h = t->h;
+	uint32_t used = atomic_load(&h->watermark);
+	union c25_content_d c;
+
+	/* odd from here: a miss means nothing until it is even again */
+	if (!(atomic_load(&h->unlinks) & 1))
+		(void)atomic_fetch_add(&h->unlinks, 1);
+	c25_step();
+	if (used > t->l.capacity)
+		used = t->l.capacity;
+	atomic_store(&h->watermark, used);
+	clear(t);
+	for (uint32_t i = 0; i < used; i++) {
+		struct c25_slot_d *s = c25_slot(t, i);
+
+		atomic_store(&s->wheel_prev, C25_NIL);
+		if (c25_slot_read(s, &c) != 1 &&
+		    (c.live.state == C25_SLOT_CONT || is_gone(s, &c) ||
+		    (c25_slot_is_living(s, &c) && adopt(t, i, &c))))
+			continue;
+		c25_slot_wipe(t, i);
+	}
+	/* those that ended take what is left; then what nobody owns goes */
+	for (uint32_t i = 0; i < used; i++) {
+		struct c25_slot_d *s = c25_slot(t, i);
+
+		if (c25_slot_read(s, &c) == 1)
+			continue;
+		if (c.live.state == C25_SLOT_CONT && !is_owned(t, i, &c))
+			c25_slot_wipe(t, i);
+		else if (is_gone(s, &c) &&
+		    atomic_load(&s->wheel_prev) == C25_NIL)
+			keep_gone(t, i, &c);
+	}
+	/* whatever was queued may be wrong: make conn25d walk the table */
+	(void)atomic_fetch_add(&h->ring_head, C25_RING_SIZE + 1);
+	c25_step();
+	(void)atomic_fetch_add(&h->unlinks, 1);
+	c25_step();
+}
+
+void
+c25_rebuild_pools(struct c25_table *t)
+{
+	uint32_t used = atomic_load(&t->h->watermark);
+
+	if (used > t->l.capacity)
+		used = t->l.capacity;
+	(void)c25_pool_reset(t);
+	c25_step();
+	for (uint32_t i = 0; i < used; i++) {
+		struct c25_slot_d *s = c25_slot(t, i);
+		struct c25_addr magic, transit;
+		union c25_content_d c;
+
+		if (c25_slot_read(s, &c) == 1 ||
+		    c.live.state != C25_SLOT_LIVE ||
+		    atomic_load(&s->lease_end_ms) == 0)
+			continue;
+		magic = address(c.live.magic, c.live.family);
+		transit = address(c.live.transit, c.live.family);
+		(void)c25_pool_mark(t, &magic);
+		(void)c25_pool_mark(t, &transit);
+		c25_step();
+	}
+}
