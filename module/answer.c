@@ -164,6 +164,7 @@ struct collect {
 	size_t count;
 	bool changed;			/* a magic address, or one left out */
 	bool created;			/* the doorbell is to be rung */
+	struct c25_hold *hold;		/* what is new is noted here, or NULL */
 	int error;			/* the first failure to reserve */
 	int full;
 };
@@ -174,6 +175,14 @@ static void collect_add(struct collect *c, const struct c25_addr *a)
 	c->rdata[c->count].bytes = c->bytes[c->count];
 	c->rdata[c->count].len = c25_addr_len(a);
 	c->count++;
+}
+
+/* Is there a connector that may have it soon? */
+static bool connector_is_up(const struct c25_worker *w,
+	const struct c25_assignment *a)
+{
+	return a->connector != C25_CONNECTOR_NONE &&
+		!c25_table_connector_down(c25_state_table(w), a->connector);
 }
 
 /* One destination becomes what the client gets for it, if anything. */
@@ -203,6 +212,8 @@ static void collect_destination(struct collect *c, struct c25_worker *w,
 	if (r == 0) {
 		collect_add(c, &a.magic);
 		c->created = c->created || a.created;
+		if (a.created && c->hold != NULL && connector_is_up(w, &a))
+			c->hold->refs[c->hold->count++] = a.ref;
 		c25_state_count(w, a.created ? C25_STAT_RESERVED :
 			C25_STAT_RENEWED, 1);
 	} else if (r != -EAFNOSUPPORT && c->error == 0) {
@@ -211,15 +222,34 @@ static void collect_destination(struct collect *c, struct c25_worker *w,
 	}
 }
 
-static bool collect_init(struct collect *c, struct regional *region,
+/* Room for so many more new assignments; those of an earlier try stay. */
+static bool hold_room(struct c25_hold *h, struct regional *region,
 	size_t count)
 {
+	struct c25_ref *refs = regional_alloc(region,
+		(h->count + count) * sizeof(*refs));
+
+	if (refs == NULL)
+		return false;
+	if (h->count > 0)
+		memcpy(refs, h->refs, h->count * sizeof(*refs));
+	h->refs = refs;
+	return true;
+}
+
+static bool collect_init(struct collect *c, const struct c25_ask *ask,
+	size_t count)
+{
+	struct regional *region = ask->region;
+
 	memset(c, 0, sizeof(*c));
 	if (count > RR_COUNT_MAX)
 		return false;
+	c->hold = ask->hold;
 	c->rdata = regional_alloc(region, count * sizeof(*c->rdata));
 	c->bytes = regional_alloc(region, count * sizeof(*c->bytes));
-	return c->rdata != NULL && c->bytes != NULL;
+	return c->rdata != NULL && c->bytes != NULL && (c->hold == NULL ||
+		hold_room(c->hold, region, count));
 }
 
 static void collect_all(struct collect *c, struct c25_worker *w,
@@ -258,7 +288,7 @@ static enum c25_answer answer_address(const struct c25_ask *ask,
 		goto out;
 	}
 	ttl = ttl_min(chain.ttl, c25_policy_max_ttl(w->policy));
-	if (!collect_init(&c, ask->region, rrset_data(chain.found)->count))
+	if (!collect_init(&c, ask, rrset_data(chain.found)->count))
 		goto nomem;
 	collect_all(&c, w, v, rrset_data(chain.found), ttl);
 	if (c.error == -ESTALE)

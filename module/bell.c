@@ -91,11 +91,12 @@ static void bell_on_readable(int fd, short bits, void *arg)
 	    errno != EINTR)) {
 		bell_hang_up(w);
 		bell_timer_start(w);
-	}
-	/* This is also where answers that wait for their connector are to
-	 * be looked at, once there are any (DESIGN 7, hold until ready). */
-	if (ready)
+		/* Nobody makes them ready any more. */
+		c25_hold_look(w, true);
+	} else if (ready) {
 		(void)c25_state_policy(w);
+		c25_hold_look(w, false);
+	}
 }
 
 static void bell_watch(struct c25_worker *w)
@@ -169,7 +170,9 @@ void c25_bell_ring(struct c25_worker *w)
 	if (w->bell.fd == -1 || !c25_table_must_ring(t))
 		return;
 	if (send(w->bell.fd, &work, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 &&
-	    errno != EAGAIN && errno != EWOULDBLOCK) {
+	    errno != EAGAIN && errno != EWOULDBLOCK &&
+	    w->bell.readable == NULL) {
+		/* Where there are events the loop is told of it too. */
 		bell_hang_up(w);
 		w->bell.next_try_ms = 0;
 		c25_bell_keep(w);

@@ -83,6 +83,7 @@ struct c25_module {
 	uint64_t next_poll_ms;		/* lock: when to try to attach */
 	uint64_t next_load_ms;		/* lock: ... to load after failing */
 	int last_error;			/* lock: the one that was logged */
+	bool hold_told;			/* lock: that nothing is held here */
 };
 
 struct c25_bell {
@@ -112,6 +113,16 @@ struct c25_waiting {
 	bool timer_on;
 };
 
+/* New assignments that an answer waits for; see hold.c. */
+struct c25_hold {
+	struct c25_ref *refs;
+	size_t count;
+	struct c25_worker *worker;
+	struct module_qstate *qstate;
+	struct c25_hold **list;		/* that it is in; NULL: doesn't wait */
+	struct c25_hold *prev, *next;
+};
+
 struct c25_worker {
 	struct c25_module *module;
 	struct module_env *env;		/* this thread's */
@@ -124,10 +135,14 @@ struct c25_worker {
 	time_t polled;			/* second of the last look around */
 	struct c25_bell bell;
 	struct c25_waiting waiting;
+	struct c25_hold *holds, *ready;	/* answers that wait; ... no more */
+	size_t hold_count;		/* in both */
 };
 
 struct c25_query {
 	struct c25_wait wait;
+	struct c25_hold hold;
+	bool held;			/* it has waited: the answer is made */
 	bool from_cache;		/* the message is from our cache */
 	bool stale;			/* ... and has expired */
 	bool failed;			/* `failure` is to be explained */
@@ -259,10 +274,12 @@ struct c25_ask {
 	struct regional *region;
 	struct edns_option **options;	/* for clients with EDNS */
 	unsigned clients;		/* who get this answer */
+	struct c25_hold *hold;		/* gets what is new; NULL: no one waits */
 };
 
 /* The ask of a query state. */
-struct c25_ask c25_ask_of(struct module_qstate *qstate);
+struct c25_ask c25_ask_of(struct module_qstate *qstate,
+	struct c25_hold *hold);
 
 /* One record's data, without the length before it. */
 struct c25_rdata {
@@ -340,6 +357,17 @@ bool c25_wait_add(struct c25_worker *w, struct c25_wait *e,
 void c25_wait_remove(struct c25_wait *e);
 /* For deinit: the worker's event base is gone already. */
 void c25_wait_close(struct c25_worker *w);
+
+/* ---- hold.c: answers that wait for their connectors ---- */
+
+/* Let the state, whose answer is made, wait for what is in q->hold.
+ * Returns: false: there is nothing to wait for, or no use in it. */
+bool c25_hold_start(struct module_qstate *qstate, struct c25_worker *w,
+	struct c25_query *q);
+/* Answer those that are ready, or all; not from within operate(). */
+void c25_hold_look(struct c25_worker *w, bool all);
+/* The state is going to be deleted. */
+void c25_hold_forget(struct c25_query *q);
 
 /* ---- stale.c: serve-expired ---- */
 

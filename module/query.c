@@ -129,7 +129,7 @@ static bool query_is_bogus(const struct module_qstate *qstate,
 static struct dns_msg *query_bogus(struct module_qstate *qstate,
 	const struct reply_info *rep)
 {
-	struct c25_ask ask = c25_ask_of(qstate);
+	struct c25_ask ask = c25_ask_of(qstate, NULL);
 	struct dns_msg *out = c25_reply_new(&ask, LDNS_RCODE_NOERROR, 0,
 		rep->ttl);
 
@@ -143,9 +143,9 @@ static struct dns_msg *query_bogus(struct module_qstate *qstate,
 
 static enum c25_answer query_answer(struct module_qstate *qstate,
 	struct c25_worker *w, const struct c25_verdict *v,
-	struct dns_msg **out, enum c25_failure *why)
+	struct c25_hold *hold, struct dns_msg **out, enum c25_failure *why)
 {
-	struct c25_ask ask = c25_ask_of(qstate);
+	struct c25_ask ask = c25_ask_of(qstate, hold);
 	struct dns_msg *real = qstate->return_msg;
 
 	*why = C25_FAIL_MEMORY;
@@ -160,7 +160,7 @@ static enum c25_answer query_answer(struct module_qstate *qstate,
 
 /* Put the clients' answer into the state in place of the real message. */
 static void query_replace(struct module_qstate *qstate, int id,
-	struct c25_worker *w, struct c25_verdict *v)
+	struct c25_worker *w, struct c25_verdict *v, struct c25_hold *hold)
 {
 	enum c25_failure why = C25_FAIL_POLICY;
 	enum c25_answer r = C25_ANSWER_RETRY;
@@ -170,7 +170,7 @@ static void query_replace(struct module_qstate *qstate, int id,
 	for (tries = 0; tries < QUERY_TRIES; tries++) {
 		if (!c25_verdict_is_ours(v))
 			return;
-		r = query_answer(qstate, w, v, &out, &why);
+		r = query_answer(qstate, w, v, hold, &out, &why);
 		if (r != C25_ANSWER_RETRY)
 			break;
 		query_verdict(qstate, c25_state_policy(w), v);
@@ -194,7 +194,8 @@ bool c25_query_answer_stale(struct module_qstate *qstate,
 
 	query_verdict(qstate, c25_state_policy(w), &v);
 	if (!c25_verdict_is_ours(&v) || c25_answer_is_own(&v) ||
-	    query_answer(qstate, w, &v, &out, &why) != C25_ANSWER_OK)
+	    query_answer(qstate, w, &v, NULL, &out, &why) !=
+	    C25_ANSWER_OK)
 		return false;
 	qstate->return_msg = out;
 	c25_state_count(w, C25_STAT_QUERIES, clients);
@@ -244,17 +245,16 @@ static void query_finish(struct module_qstate *qstate, int id,
 		query_fail(qstate, id, w, C25_FAIL_MEMORY);
 		return;
 	}
-	query_replace(qstate, id, w, v);
+	/* Internal lookups don't wait for connectors. */
+	query_replace(qstate, id, w, v, supers ? NULL : &q->hold);
 	if (q->stale)
 		c25_stale_note(qstate, clients);
-	/* Here a first answer that carries a new assignment is to wait until
-	 * its connector has it (DESIGN 7, hold until ready): remember the
-	 * state in the worker, return module_wait_reply, and go on from
-	 * bell_on_readable() with mesh_run(). */
 	if (supers && clients > 0 && !c25_answer_is_own(v)) {
 		mesh_query_done(mesh);
 		qstate->return_msg = real;
 		qstate->return_rcode = real_rcode;
+	} else if (c25_hold_start(qstate, w, q)) {
+		qstate->ext_state[id] = module_wait_reply;
 	}
 }
 
@@ -327,9 +327,13 @@ static void query_prefetch(struct module_qstate *qstate)
 void c25_query_start(struct module_qstate *qstate, int id,
 	struct c25_worker *w)
 {
+	struct c25_query *q = qstate->minfo[id];
 	struct c25_verdict v;
-	struct c25_query *q;
 
+	if (q != NULL && q->held) {
+		qstate->ext_state[id] = module_finished;
+		return;
+	}
 	query_verdict(qstate, c25_state_policy(w), &v);
 	qstate->ext_state[id] = module_wait_module;
 	if (!c25_verdict_is_ours(&v))
@@ -385,7 +389,9 @@ void c25_query_clear(struct module_qstate *qstate, int id)
 {
 	struct c25_query *q = qstate->minfo[id];
 
-	if (q != NULL)
+	if (q != NULL) {
+		c25_hold_forget(q);
 		c25_wait_remove(&q->wait);
+	}
 	qstate->minfo[id] = NULL;
 }

@@ -7,7 +7,8 @@
 
 #include "module/module.h"
 
-struct c25_ask c25_ask_of(struct module_qstate *qstate)
+struct c25_ask c25_ask_of(struct module_qstate *qstate,
+	struct c25_hold *hold)
 {
 	/* Unbound copies these options into the replies of this state, also
 	 * without a registered callback, for clients with EDNS.
@@ -15,7 +16,7 @@ struct c25_ask c25_ask_of(struct module_qstate *qstate)
 	return (struct c25_ask){ .q = &qstate->qinfo,
 		.region = qstate->region,
 		.options = &qstate->edns_opts_front_out,
-		.clients = c25_query_clients(qstate) };
+		.clients = c25_query_clients(qstate), .hold = hold };
 }
 
 struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,

@@ -75,6 +75,13 @@ static void state_install(struct c25_module *m, struct module_env *env,
 		"messages forgotten", m->run_dir, C25_TABLE_FILE,
 		(unsigned long long)c25_policy_generation(policy),
 		c25_policy_domain_count(policy), purged);
+	if (!C25_HAVE_EVENTS && c25_policy_hold(policy) > 0 &&
+	    !m->hold_told) {
+		m->hold_told = true;
+		log_info("conn25: dns.holdMilliseconds: %u: this Unbound was "
+			"built without libevent: first answers don't wait "
+			"for their connector", c25_policy_hold(policy));
+	}
 }
 
 /* Locks: the module's is held. */

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hold.c - hold until ready (DESIGN 7): an answer with new assignments waits
+ * until their connectors have them, so that the client's first packet finds
+ * its way; at most holdMilliseconds, and never when waiting is no use.
+ *
+ * The query state returns module_wait_reply with its answer made, and goes on
+ * by mesh_run() from the worker's own loop: when conn25d rings, when the time
+ * is over, or when conn25d is gone. Clients who ask the same meanwhile join
+ * the state; all other queries go on.
+ */
+#include <stddef.h>
+
+#include "module/module.h"
+
+#if C25_HAVE_EVENTS
+
+/* Has every assignment been acknowledged, or refused, or ended? */
+static bool hold_is_over(const struct c25_worker *w, const struct c25_hold *h)
+{
+	const struct c25_table *t = c25_state_table(w);
+
+	for (size_t i = 0; t != NULL && i < h->count; i++)
+		if (c25_table_push_state(t, h->refs[i]) == C25_PUSH_PENDING)
+			return false;
+	return true;
+}
+
+static void hold_link(struct c25_hold *h, struct c25_hold **list)
+{
+	h->list = list;
+	h->prev = NULL;
+	h->next = *list;
+	if (h->next != NULL)
+		h->next->prev = h;
+	*list = h;
+}
+
+static void hold_unlink(struct c25_hold *h)
+{
+	*(h->prev == NULL ? h->list : &h->prev->next) = h->next;
+	if (h->next != NULL)
+		h->next->prev = h->prev;
+	h->list = NULL;
+}
+
+/* Give the clients their answer. Other states may be gone after that. */
+static void hold_release(struct c25_worker *w, struct c25_query *q)
+{
+	struct module_qstate *qstate = q->hold.qstate;
+
+	c25_wait_remove(&q->wait);
+	hold_unlink(&q->hold);
+	w->hold_count--;
+	q->held = true;
+	mesh_run(qstate->env->mesh, qstate->mesh_info, module_event_pass,
+		NULL);
+}
+
+static struct c25_query *hold_query(struct c25_hold *h)
+{
+	return (struct c25_query *)((char *)h -
+		offsetof(struct c25_query, hold));
+}
+
+static void hold_due(struct c25_wait *e, struct c25_worker *w)
+{
+	struct c25_query *q = (struct c25_query *)((char *)e -
+		offsetof(struct c25_query, wait));
+
+	c25_state_count(w, C25_STAT_HOLD_TIMEOUT,
+		c25_query_clients(e->qstate));
+	hold_release(w, q);
+}
+
+/* Is there anybody who could make it ready soon? */
+static bool hold_is_of_use(const struct c25_worker *w, uint32_t hold_ms)
+{
+	/* Don't let Unbound run out of places for other queries. */
+	return hold_ms > 0 && w->bell.fd != -1 && w->bell.readable != NULL &&
+		w->hold_count < w->env->cfg->num_queries_per_thread / 4;
+}
+
+bool c25_hold_start(struct module_qstate *qstate, struct c25_worker *w,
+	struct c25_query *q)
+{
+	struct c25_hold *h = &q->hold;
+	uint32_t hold_ms = w->policy == NULL ? 0 :
+		c25_policy_hold(w->policy);
+
+	if (h->count == 0 || !hold_is_of_use(w, hold_ms) ||
+	    hold_is_over(w, h))
+		return false;
+	c25_wait_remove(&q->wait);
+	if (!c25_wait_add(w, &q->wait, qstate, hold_ms, hold_due))
+		return false;
+	h->worker = w;
+	h->qstate = qstate;
+	hold_link(h, &w->holds);
+	w->hold_count++;
+	c25_state_count(w, C25_STAT_HELD, c25_query_clients(qstate));
+	return true;
+}
+
+void c25_hold_look(struct c25_worker *w, bool all)
+{
+	struct c25_hold *h, *next;
+
+	for (h = w->holds; h != NULL; h = next) {
+		next = h->next;
+		if (!all && !hold_is_over(w, h))
+			continue;
+		hold_unlink(h);
+		hold_link(h, &w->ready);
+	}
+	/* Each may take others with it. */
+	while (w->ready != NULL)
+		hold_release(w, hold_query(w->ready));
+}
+
+void c25_hold_forget(struct c25_query *q)
+{
+	if (q->hold.list == NULL)
+		return;
+	hold_unlink(&q->hold);
+	q->hold.worker->hold_count--;
+}
+
+#else
+
+bool c25_hold_start(struct module_qstate *qstate, struct c25_worker *w,
+	struct c25_query *q)
+{
+	return false;
+}
+
+void c25_hold_look(struct c25_worker *w, bool all)
+{
+}
+
+void c25_hold_forget(struct c25_query *q)
+{
+}
+
+#endif
