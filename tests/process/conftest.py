@@ -8,6 +8,7 @@ import pytest
 
 from harness import process
 from harness.conn25 import APPS, peers
+from harness.fake import FakeConnector
 from harness.nsd import Nsd
 from harness.process import Keeper
 from harness.world import World
@@ -83,6 +84,19 @@ def scenario(fresh):
                                 **options.get("connector", {})}
         return fresh(**options)
     return build
+
+
+@pytest.fixture
+def fake():
+    """Connectors that the test plays."""
+    fakes = []
+
+    def make(*args, **options):
+        fakes.append(FakeConnector(*args, **options))
+        return fakes[-1]
+    yield make
+    for one in fakes:
+        one.close()
 
 
 @pytest.fixture

@@ -9,31 +9,8 @@ import pytest
 from harness import zones
 from harness.ask import ask_many
 from harness.conn25 import PATH
-from harness.fake import FakeConnector, accept, with_code
+from harness.fake import accept, connectors, with_code, world_with
 from harness.wait import holds_for, wait_for
-
-
-@pytest.fixture
-def fake():
-    fakes = []
-
-    def make(*args, **options):
-        fakes.append(FakeConnector(*args, **options))
-        return fakes[-1]
-    yield make
-    for one in fakes:
-        one.close()
-
-
-def connectors(*fakes):
-    return [{"name": f"office-{n}", "tags": ["tag:office"], "url": f.url,
-             "priority": n} for n, f in enumerate(fakes, 1)]
-
-
-def world_with(fresh, *fakes, **client):
-    """A world whose client tells these connectors."""
-    return fresh(client={"connectors": connectors(*fakes), **client},
-                 start=("client", "unbound"))
 
 
 def states(world):

@@ -83,3 +83,16 @@ class FakeConnector:
         self.gate.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+def connectors(*fakes):
+    """The configuration's list of them, the first one best."""
+    return [{"name": f"office-{n}", "tags": ["tag:office"], "url": f.url,
+             "priority": n} for n, f in enumerate(fakes, 1)]
+
+
+def world_with(fresh, *fakes, **client):
+    """A world whose client tells these connectors."""
+    unbound = client.pop("unbound", None)
+    return fresh(client={"connectors": connectors(*fakes), **client},
+                 unbound=unbound, start=("client", "unbound"))

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Hold until ready (DESIGN 7): the first answer with a new assignment waits
+for the connector, for a while; no other answer waits for anything."""
+
+import threading
+
+import pytest
+
+from harness import zones
+from harness.ask import addresses, ask
+from harness.conn25 import is_magic
+from harness.fake import accept, with_code, world_with
+from harness.unbound import PREFIX
+from harness.wait import wait_for
+
+LONG = {"dns": {"holdMilliseconds": 10000}}
+
+
+@pytest.fixture(autouse=True)
+def with_events():
+    with open(f"{PREFIX}/src/config.h", encoding="ascii") as file:
+        if "#define USE_MINI_EVENT" in file.read():
+            pytest.skip("this Unbound has no libevent: nothing is held")
+
+
+class Asking(threading.Thread):
+    """One question under way."""
+
+    def __init__(self, world, name, kind="A", **options):
+        super().__init__(daemon=True)
+        self.arguments = (world.address, name, kind)
+        self.options = options
+        self.answer = None
+        self.start()
+
+    def run(self):
+        self.answer = ask(*self.arguments, **self.options)
+
+    def magic(self):
+        """Waits for the answer, which must have magic IPs."""
+        wait_for(lambda: self.answer, "the answer", 30)
+        found = addresses(self.answer)
+        assert found and all(map(is_magic, found)), self.answer
+        return found
+
+
+def start(fresh, office, **client):
+    """A world whose connector acknowledges nothing before it shall."""
+    world = world_with(fresh, office, **{**LONG, **client})
+    wait_for(lambda: world.client.stat("assignments.pending") == 0
+             and world.client.stat("assignments.current") > 0, "a start")
+    office.gate.clear()
+    return world
+
+
+def wait_held(world, count=1):
+    before = world.client.stat("total.num.held")
+    return lambda: wait_for(
+        lambda: world.client.stat("total.num.held") >= before + count,
+        "the answer to be held")
+
+
+def test_client_finds_its_mapping_at_once(fresh):
+    world = fresh(client=LONG)
+    for number in range(60):
+        name = zones.bulk_name(number)
+        magic = world.magic(name)
+        transit = {a.transit for a in world.client.assignments()
+                   if a.domain == name and a.magic in magic}
+        assert len(transit) == len(magic) == 2
+        assert transit <= {m.transit for m in world.connector.mappings()}
+    assert world.client.stat("total.num.held") >= 60
+    assert world.client.stat("total.num.hold_timeout") == 0
+
+
+@pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
+def test_waits_for_the_connector(fresh, fake, tcp):
+    office = fake()
+    world = start(fresh, office)
+    held = wait_held(world)
+    asking = Asking(world, "n0001.bulk.example", tcp=tcp)
+    held()
+    assert asking.answer is None
+    # Nothing else waits: neither what is known nor what is not ours.
+    world.magic("wiki.corp.example")
+    assert addresses(world.ask("host.plain.example")) == ["192.0.2.2"]
+    assert asking.answer is None
+    office.gate.set()
+    magic = asking.magic()
+    assert world.magic("n0001.bulk.example") == magic
+    assert world.client.stat("total.num.hold_timeout") == 0
+
+
+def test_second_question_waits_with_the_first_or_not_at_all(fresh, fake):
+    office = fake()
+    world = start(fresh, office)
+    held = wait_held(world)
+    asking = [Asking(world, "n0002.bulk.example") for _ in range(12)]
+    held()
+    wait_for(lambda: len(office.requests) > 1, "the request")
+    office.gate.set()
+    assert len({tuple(one.magic()) for one in asking}) == 1
+
+
+def test_waits_no_longer_than_told(fresh, fake):
+    office = fake()
+    world = start(fresh, office, dns={"holdMilliseconds": 300})
+    world.magic("n0003.bulk.example")
+    assert world.client.stat("total.num.hold_timeout") == 1
+    office.gate.set()
+
+
+def test_never_waits_with_zero(fresh, fake):
+    office = fake()
+    world = start(fresh, office, dns={"holdMilliseconds": 0})
+    world.magic("n0004.bulk.example")
+    assert world.client.stat("total.num.held") == 0
+    office.gate.set()
+
+
+def test_refusal_ends_the_waiting(fresh, fake):
+    office = fake(lambda entries: with_code(6)(entries) if any(
+        e["app"] == "bulk" for e in entries) else accept(entries))
+    world = start(fresh, office)
+    held = wait_held(world)
+    asking = Asking(world, "n0005.bulk.example")
+    held()
+    office.gate.set()
+    asking.magic()
+    assert world.client.stat("push.refused") == 2
+
+
+def test_connector_that_is_down_is_not_waited_for(fresh, fake):
+    office = fake(lambda entries: None)
+    world = world_with(fresh, office, **LONG)
+    wait_for(lambda: world.client.stat("connector.office-1.healthy") == 0,
+             "the connector to be down")
+    world.magic("n0006.bulk.example")
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_end_of_conn25d_ends_the_waiting(fresh, fake, how):
+    office = fake()
+    world = start(fresh, office)
+    held = wait_held(world)
+    asking = [Asking(world, zones.bulk_name(n)) for n in range(10, 20)]
+    held()
+    if how == "kill":
+        world.client.process.kill()
+    else:
+        world.client.stop()
+    for one in asking:
+        one.magic()
+    # Without it nobody waits.
+    world.magic("n0030.bulk.example")
+    office.gate.set()
+
+
+def test_unbound_reloads_and_stops_while_holding(fresh, fake):
+    office = fake()
+    world = start(fresh, office)
+    for _ in range(3):
+        held = wait_held(world)
+        for number in range(40, 50):
+            Asking(world, zones.bulk_name(number))
+        held()
+        world.unbound.reload()
+        world.unbound.control("flush_zone", "bulk.example")
+        for assignment in world.client.assignments():
+            if assignment.domain.endswith("bulk.example"):
+                world.client.control("drop", assignment.magic)
+    held = wait_held(world)
+    Asking(world, "n0051.bulk.example")
+    held()
+    world.unbound.stop()
+    office.gate.set()
+
+
+def test_many_held_answers_leave_room_for_others(fresh, fake):
+    """However many new names there are, other queries are answered."""
+    office = fake()
+    world = start(fresh, office, unbound={"threads": 1, "extra":
+                                          "num-queries-per-thread: 64"})
+    asking = [Asking(world, zones.bulk_name(n)) for n in range(60, 200)]
+    for _ in range(20):
+        world.magic("wiki.corp.example")
+        assert addresses(world.ask("host.plain.example")) == ["192.0.2.2"]
+    wait_for(lambda: sum(one.answer is None for one in asking) <= 16,
+             "all but a quarter of the places to be answered")
+    office.gate.set()
+    for one in asking:
+        one.magic()
