@@ -10,7 +10,8 @@
 
 #include "module/svcb.h"
 
-enum { ANSWER_TTL_MAX = 0x7fffffff };
+/* More than any TTL, also an absolute one. */
+#define ANSWER_TTL_MAX ((time_t)1 << 40)
 
 /* Where a message's CNAME chain from the queried name leads. */
 struct chain {
@@ -316,6 +317,59 @@ out:
 nomem:
 	*why = C25_FAIL_MEMORY;
 	return C25_ANSWER_FAIL;
+}
+
+/* All addresses, each with an assignment that is there already.
+ * Returns: false: there is one that isn't, or isn't to be rewritten. */
+static bool collect_known(struct collect *c, struct c25_worker *w,
+	const struct c25_verdict *v, const struct packed_rrset_data *d,
+	time_t ttl)
+{
+	size_t len = v->qtype == LDNS_RR_TYPE_A ? 4 : 16;
+	struct c25_table *t = c25_state_table(w);
+	struct c25_want want = { .name = &v->name, .app = v->match.app,
+		.ttl_s = (uint32_t)ttl };
+	struct c25_assignment a;
+	struct c25_rdata r;
+
+	for (size_t i = 0; i < d->count; i++) {
+		if (!rdata_at(d, i, &r) || r.len != len)
+			return false;
+		want.destination = len == 4 ? c25_addr_v4(r.bytes) :
+			c25_addr_v6(r.bytes);
+		if (c25_policy_excluded(w->policy, &want.destination) ||
+		    c25_table_renew(t, &want, &a) != 0)
+			return false;
+		collect_add(c, &a.magic);
+	}
+	return true;
+}
+
+struct dns_msg *c25_answer_known(void *known, const struct reply_info *kept,
+	time_t now)
+{
+	const struct c25_known *k = known;
+	struct chain chain = chain_walk(k->ask, kept, k->v->qtype);
+	struct packed_rrset_data *d;
+	struct dns_msg *out;
+	struct collect c;
+	time_t ttl;
+
+	if (chain.found == NULL || c25_state_table(k->w) == NULL)
+		return NULL;
+	d = rrset_data(chain.found);
+	ttl = ttl_min(chain.ttl - now, c25_policy_max_ttl(k->w->policy));
+	if (ttl < 0 || d->count == 0 || !collect_init(&c, k->ask, d->count) ||
+	    !collect_known(&c, k->w, k->v, d, ttl))
+		return NULL;
+	out = c25_reply_new(k->ask, LDNS_RCODE_NOERROR, 1, ttl);
+	if (out == NULL || !c25_reply_add(k->ask, out, k->v->qtype, ttl,
+	    c.rdata, c.count))
+		return NULL;
+	c25_reply_forged(k->ask);
+	c25_state_count(k->w, C25_STAT_RENEWED, c.count);
+	c25_state_count(k->w, C25_STAT_REWRITTEN, k->ask->clients);
+	return out;
 }
 
 /* HTTPS, SVCB: what is left of each record. Returns: records left, -ENOMEM;

@@ -85,6 +85,46 @@ out:
 	return msg;
 }
 
+/* May this kept message, whose RRsets are locked, be answered as it is?
+ * Ref: services/cache/dns.c tomsg(). */
+static bool cache_is_sound(struct module_qstate *qstate,
+	struct reply_info *rep)
+{
+	uint16_t first = rep->an_numrrsets == 0 ? 0 :
+		ntohs(rep->rrsets[0]->rk.type);
+
+	if ((first == LDNS_RR_TYPE_CNAME || first == LDNS_RR_TYPE_DNAME) &&
+	    !reply_check_cname_chain(&qstate->qinfo, rep))
+		return false;
+	return rep->security != sec_status_secure || c25_still_secure(rep);
+}
+
+struct dns_msg *c25_cache_use(struct module_qstate *qstate,
+	c25_cache_user *use, void *arg, bool *due)
+{
+	struct module_env *env = qstate->env;
+	struct lruhash_entry *e = cache_find(qstate, 0);
+	struct dns_msg *out = NULL;
+	struct reply_info *rep;
+
+	if (e == NULL)
+		return NULL;
+	rep = e->data;
+	if (!c25_ttl_expired(rep->ttl, *env->now) &&
+	    !(cache_must_validate(qstate) &&
+	    (rep->security <= sec_status_bogus ||
+	    rep->security == sec_status_secure_sentinel_fail)) &&
+	    rrset_array_lock(rep->ref, rep->rrset_count, *env->now)) {
+		*due = env->cfg->prefetch && *env->now >= rep->prefetch_ttl;
+		if (cache_is_sound(qstate, rep))
+			out = use(arg, rep, *env->now);
+		rrset_array_unlock_touch(env->rrset_cache, env->scratch,
+			rep->ref, rep->rrset_count);
+	}
+	lock_rw_unlock(&e->lock);
+	return out;
+}
+
 /* Is this kept message one to answer with although it has expired?
  * Ref: services/mesh.c mesh_serve_expired_lookup(). */
 static bool cache_is_stale(const struct module_qstate *qstate,

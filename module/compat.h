@@ -25,6 +25,7 @@
 #include "iterator/iterator.h"
 #include "respip/respip.h"
 #include "services/cache/dns.h"
+#include "services/cache/rrset.h"
 #include "services/mesh.h"
 #include "services/modstack.h"
 #include "sldns/pkthdr.h"
@@ -95,6 +96,16 @@ static inline bool c25_ttl_expired(time_t ttl, time_t now)
 	return TTL_IS_EXPIRED(ttl, now);
 #else
 	return ttl < now;
+#endif
+}
+
+/* Have all RRsets of a message that was secure still been validated? */
+static inline bool c25_still_secure(struct reply_info *rep)
+{
+#if C25_UNBOUND_1_26
+	return reply_an_ns_rrsets_secure(rep) != 0;
+#else
+	return reply_all_rrsets_secure(rep) != 0;
 #endif
 }
 

@@ -227,6 +227,19 @@ void c25_bell_close(struct c25_worker *w);
  */
 struct dns_msg *c25_cache_lookup(struct module_qstate *qstate, bool *due);
 
+/* Make an answer from a kept message whose TTLs are absolute; everything of it
+ * is locked. Returns: NULL: this can't be done so. */
+typedef struct dns_msg *c25_cache_user(void *arg,
+	const struct reply_info *kept, time_t now);
+
+/*
+ * Let use() make the answer from the kept message, where it is: copying it
+ * would cost more than all the rest. `due` as above.
+ * Returns: what use() did; NULL when there is none to use.
+ */
+struct dns_msg *c25_cache_use(struct module_qstate *qstate,
+	c25_cache_user *use, void *arg, bool *due);
+
 /*
  * The kept message when it has expired and serve-expired allows it still.
  * `at_once` says that clients shall not wait for a lookup.
@@ -323,6 +336,16 @@ enum c25_answer {
 enum c25_answer c25_answer_real(const struct c25_ask *ask,
 	struct c25_worker *w, const struct c25_verdict *v,
 	struct dns_msg *real, struct dns_msg **out, enum c25_failure *why);
+
+/* The answer to A or AAAA when all that it needs is there and known already,
+ * which is so for most: as c25_cache_user. Counts nothing on failure. */
+struct c25_known {
+	const struct c25_ask *ask;
+	struct c25_worker *w;
+	const struct c25_verdict *v;
+};
+struct dns_msg *c25_answer_known(void *known, const struct reply_info *kept,
+	time_t now);
 
 /* Answer without asking anybody: REVERSE, ANY, REFUSE. */
 enum c25_answer c25_answer_own(const struct c25_ask *ask,

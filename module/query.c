@@ -277,6 +277,34 @@ static void query_through_respip(struct module_qstate *qstate, int id,
 	qstate->ext_state[respip + 1] = module_finished;
 }
 
+/* Most queries are for what is kept and assigned already, and only clients
+ * wait for it. Returns: false: it takes more than that. */
+static bool query_is_known(struct module_qstate *qstate, int id,
+	struct c25_worker *w, const struct c25_verdict *v)
+{
+	const struct mesh_state *mesh = qstate->mesh_info;
+	struct c25_ask ask = c25_ask_of(qstate, NULL);
+	struct c25_known known = { .ask = &ask, .w = w, .v = v };
+	bool due = false;
+
+	if (v->kind != C25_DO_ADDRESS || ask.clients == 0 ||
+	    mesh->cb_list != NULL || mesh->super_set.count > 0 ||
+	    w->respip == id + 1)
+		return false;
+	qstate->return_msg = c25_cache_use(qstate, c25_answer_known, &known,
+		&due);
+	if (qstate->return_msg == NULL)
+		return false;
+	qstate->return_rcode = LDNS_RCODE_NOERROR;
+	qstate->no_cache_lookup = 1;
+	qstate->ext_state[id] = module_finished;
+	if (due && c25_cache_claim_refetch(qstate))
+		qstate->need_refetch = 1;
+	c25_state_count(w, C25_STAT_QUERIES, ask.clients);
+	c25_state_count(w, C25_STAT_MATCHED, ask.clients);
+	return true;
+}
+
 /* Answer from our part of the cache. Returns: false when it has nothing. */
 static bool query_from_cache(struct module_qstate *qstate, int id,
 	struct c25_worker *w, struct c25_verdict *v, struct c25_query *q)
@@ -338,13 +366,15 @@ void c25_query_start(struct module_qstate *qstate, int id,
 	qstate->ext_state[id] = module_wait_module;
 	if (!c25_verdict_is_ours(&v))
 		return;
+	qstate->no_cache_store = 1;
+	if (qstate->blacklist == NULL && query_is_known(qstate, id, w, &v))
+		return;
 	q = query_notes(qstate, id);
 	if (q == NULL) {
 		qstate->ext_state[id] = module_finished;
 		query_fail(qstate, id, w, C25_FAIL_MEMORY);
 		return;
 	}
-	qstate->no_cache_store = 1;
 	if (c25_answer_is_own(&v)) {
 		query_finish(qstate, id, w, &v);
 		return;

@@ -106,7 +106,6 @@ bool c25_reply_add(const struct c25_ask *ask, struct dns_msg *msg,
 	k->rk.dname_len = ask->q->qname_len;
 	k->rk.type = htons(type);
 	k->rk.rrset_class = htons(LDNS_RR_CLASS_IN);
-	k->entry.hash = rrset_key_hash(&k->rk);
 	rep->rrsets[rep->rrset_count++] = k;
 	rep->an_numrrsets++;
 	return true;

@@ -226,22 +226,50 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 	return r == 0 ? 0 : -EUCLEAN;
 }
 
+/* When the lease of what is reserved or renewed now ends, at the least. */
+static uint64_t
+lease_until(const struct c25_want *want)
+{
+	uint64_t lease_s = want->ttl_s;
+
+	if (lease_s < C25_LEASE_MIN_S)
+		lease_s = C25_LEASE_MIN_S;
+	if (lease_s > C25_LEASE_MAX_S)
+		lease_s = C25_LEASE_MAX_S;
+	return c25_now_ms() + lease_s * 1000;
+}
+
+static bool
+is_sound(const struct c25_want *want)
+{
+	return c25_addr_len(&want->destination) != 0 &&
+	    want->name->len > 0 && want->name->len <= C25_NAME_MAX;
+}
+
+int
+c25_table_renew(struct c25_table *t, const struct c25_want *want,
+    struct c25_assignment *out)
+{
+	struct c25_probe p;
+
+	if (!is_sound(want))
+		return -ENOENT;
+	p = c25_probe_key(t, want->name, &want->destination);
+	return c25_search(t, &p, out) == 0 &&
+	    renew(t, out, lease_until(want)) ? 0 : -ENOENT;
+}
+
 int
 c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
     const struct c25_want *want, struct c25_assignment *out, int *full)
 {
 	struct c25_probe p;
-	uint64_t lease_s = want->ttl_s, until;
+	uint64_t until;
 	int r;
 
-	if (c25_addr_len(&want->destination) == 0 ||
-	    want->name->len == 0 || want->name->len > C25_NAME_MAX)
+	if (!is_sound(want))
 		return -EINVAL;
-	if (lease_s < C25_LEASE_MIN_S)
-		lease_s = C25_LEASE_MIN_S;
-	if (lease_s > C25_LEASE_MAX_S)
-		lease_s = C25_LEASE_MAX_S;
-	until = c25_now_ms() + lease_s * 1000;
+	until = lease_until(want);
 	p = c25_probe_key(t, want->name, &want->destination);
 	if (c25_search(t, &p, out) == 0 && renew(t, out, until))
 		return 0;

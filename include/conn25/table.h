@@ -223,6 +223,13 @@ int c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 	__attribute__((warn_unused_result));
 
 /*
+ * The same for an assignment that is there already, and nothing else: what
+ * most answers need. Locks: none. Returns: 0; -ENOENT (reserve it).
+ */
+int c25_table_renew(struct c25_table *t, const struct c25_want *want,
+	struct c25_assignment *out) __attribute__((warn_unused_result));
+
+/*
  * Lock-free lookups. Expired assignments that were not reclaimed yet are
  * found too: compare lease_end_ms.
  * Returns: 0; -ENOENT; -EUCLEAN.

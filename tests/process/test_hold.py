@@ -34,7 +34,10 @@ class Asking(threading.Thread):
         self.start()
 
     def run(self):
-        self.answer = ask(*self.arguments, **self.options)
+        try:
+            self.answer = ask(*self.arguments, **self.options)
+        except (OSError, EOFError):
+            pass                # Unbound was reloaded or stopped
 
     def magic(self):
         """Waits for the answer, which must have magic IPs."""

@@ -18,7 +18,7 @@ import subprocess
 BULK_NAMES = 1100
 
 
-def _head(origin, ttl=3600):
+def head(origin, ttl=3600):
     return (f"$ORIGIN {origin}\n$TTL {ttl}\n"
             f"@ SOA ns.ops.example. hostmaster.ops.example."
             f" 1 3600 600 86400 60\n"
@@ -208,7 +208,7 @@ def of_scenarios(directory):
             origin = origin.removesuffix("signed.")
         assert origin not in zones, f"{path}: there is another {origin}"
         with open(path, encoding="ascii") as file:
-            zones[origin] = _head(origin) + file.read()
+            zones[origin] = head(origin) + file.read()
         if signed:
             zones[origin], anchor = sign(
                 os.path.join(directory, origin), origin, zones[origin])
@@ -220,20 +220,20 @@ def make(directory):
     """Returns ({origin: text}, [trust anchor])."""
     signed, anchor = sign(os.path.join(directory, "signed.example."),
                           "signed.example.",
-                          _head("signed.example.") + SIGNED)
+                          head("signed.example.") + SIGNED)
     others, anchors = of_scenarios(directory)
     zones = {
-        ".": _head(".") + ROOT,
-        "corp.example.": _head("corp.example.") + CORP
+        ".": head(".") + ROOT,
+        "corp.example.": head("corp.example.") + CORP
         + "".join(f"many.wiki A 10.3.0.{i}\n" for i in range(1, 41)),
-        "hosted.example.": _head("hosted.example.") + HOSTED,
-        "cdn.example.": _head("cdn.example.") + CDN,
-        "plain.example.": _head("plain.example.") + _plain(),
-        "bulk.example.": _head("bulk.example.") + _bulk(),
+        "hosted.example.": head("hosted.example.") + HOSTED,
+        "cdn.example.": head("cdn.example.") + CDN,
+        "plain.example.": head("plain.example.") + _plain(),
+        "bulk.example.": head("bulk.example.") + _bulk(),
         "signed.example.": signed,
-        "64.100.in-addr.arpa.": _head("64.100.in-addr.arpa.")
+        "64.100.in-addr.arpa.": head("64.100.in-addr.arpa.")
         + REVERSE_MAGIC,
-        "6.5.in-addr.arpa.": _head("6.5.in-addr.arpa.") + REVERSE_PLAIN,
-        "d.f.ip6.arpa.": _head("d.f.ip6.arpa.") + REVERSE_MAGIC,
+        "6.5.in-addr.arpa.": head("6.5.in-addr.arpa.") + REVERSE_PLAIN,
+        "d.f.ip6.arpa.": head("d.f.ip6.arpa.") + REVERSE_MAGIC,
     }
     return {**zones, **others}, [anchor, *anchors]
