@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * runDir: making it, its lock, and listening Unix sockets in it. What the
- * messages ask for is what an administrator can do about it.
+ * runDir and stateDir: making them, their locks, and listening Unix sockets.
+ * What the messages ask for is what an administrator can do about it.
  */
 
 #include "rundir.h"
@@ -42,47 +42,75 @@ c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
 		"'groupadd -r %s', or change \"group\"", name, name);
 }
 
+/* What is told of runDir and of stateDir apart. */
+struct kind {
+	const char *key;		/* in the configuration */
+	mode_t mode;
+	const char *lock;		/* file */
+};
+
+static const struct kind run = { "runDir", C25_RUNDIR_MODE, C25_LOCK_FILE };
+static const struct kind state = { "stateDir", C25_STATEDIR_MODE,
+	C25_STATEDIR_LOCK_FILE };
+
 static int
-make_dir(const char *run_dir, gid_t gid, struct c25_error *err)
+make_dir(const struct kind *kind, const char *dir, gid_t gid,
+	struct c25_error *err)
 {
 	int e;
 
-	if (mkdir(run_dir, C25_RUNDIR_MODE) != 0)
-		return c25_fail(err, -errno, "runDir %s: can't be made: %s: "
-			"%s, or change \"runDir\"", run_dir,
+	if (mkdir(dir, kind->mode) != 0)
+		return c25_fail(err, -errno, "%s %s: can't be made: %s: "
+			"%s, or change \"%s\"", kind->key, dir,
 			strerror(errno), errno == ENOENT ?
-			"make the directory it is in" : "make it yourself");
+			"make the directory it is in" : "make it yourself",
+			kind->key);
 	/* mkdir() went through the umask; the group needs its bits. */
-	if ((gid != (gid_t)-1 && chown(run_dir, (uid_t)-1, gid) != 0) ||
-			chmod(run_dir, C25_RUNDIR_MODE) != 0) {
+	if ((gid != (gid_t)-1 && chown(dir, (uid_t)-1, gid) != 0) ||
+			chmod(dir, kind->mode) != 0) {
 		e = errno;
-		(void)rmdir(run_dir);
-		return c25_fail(err, -e, "runDir %s: can't be given to the "
-			"group: %s", run_dir, strerror(e));
+		(void)rmdir(dir);
+		return c25_fail(err, -e, "%s %s: can't be given to the "
+			"group: %s", kind->key, dir, strerror(e));
 	}
+	return 0;
+}
+
+static int
+find_dir(const struct kind *kind, const char *dir, gid_t gid,
+	struct c25_error *err)
+{
+	struct stat st;
+
+	if (stat(dir, &st) != 0) {
+		if (errno == ENOENT)
+			return make_dir(kind, dir, gid, err);
+		return c25_fail(err, -errno, "%s %s: %s: give conn25d's "
+			"user access, or change \"%s\"", kind->key, dir,
+			strerror(errno), kind->key);
+	}
+	if (!S_ISDIR(st.st_mode))
+		return c25_fail(err, -ENOTDIR, "%s %s: is no directory: "
+			"remove it, or change \"%s\"", kind->key, dir,
+			kind->key);
+	if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) != 0)
+		return c25_fail(err, -errno, "%s %s: can't be written: "
+			"%s: make it writable for conn25d's user, or change "
+			"\"%s\"", kind->key, dir, strerror(errno),
+			kind->key);
 	return 0;
 }
 
 int
 c25_rundir_make(const char *run_dir, gid_t gid, struct c25_error *err)
 {
-	struct stat st;
+	return find_dir(&run, run_dir, gid, err);
+}
 
-	if (stat(run_dir, &st) != 0) {
-		if (errno == ENOENT)
-			return make_dir(run_dir, gid, err);
-		return c25_fail(err, -errno, "runDir %s: %s: give conn25d's "
-			"user access, or change \"runDir\"", run_dir,
-			strerror(errno));
-	}
-	if (!S_ISDIR(st.st_mode))
-		return c25_fail(err, -ENOTDIR, "runDir %s: is no directory: "
-			"remove it, or change \"runDir\"", run_dir);
-	if (faccessat(AT_FDCWD, run_dir, W_OK | X_OK, AT_EACCESS) != 0)
-		return c25_fail(err, -errno, "runDir %s: can't be written: "
-			"%s: make it writable for conn25d's user, or change "
-			"\"runDir\"", run_dir, strerror(errno));
-	return 0;
+int
+c25_statedir_make(const char *state_dir, struct c25_error *err)
+{
+	return find_dir(&state, state_dir, (gid_t)-1, err);
 }
 
 /* Who holds the lock, from what it wrote; 0 when that can't be told. */
@@ -109,22 +137,23 @@ lock_current(int fd, const char *path)
 }
 
 static int
-lock_open(const char *path, int *out, struct c25_error *err)
+lock_open(const struct kind *kind, const char *path, int *out,
+	struct c25_error *err)
 {
 	int e, fd;
 
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return c25_fail(err, -errno, "%s: can't be opened: %s: give "
-			"conn25d's user access, or change \"runDir\"", path,
-			strerror(errno));
+			"conn25d's user access, or change \"%s\"", path,
+			strerror(errno), kind->key);
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		e = errno;
 		if (e == EWOULDBLOCK) {
 			e = EBUSY;
 			c25_fail(err, 0, "%s: held by conn25d with process "
 				"id %ld: stop that one first, or use another "
-				"\"runDir\"", path, lock_holder(fd));
+				"\"%s\"", path, lock_holder(fd), kind->key);
 		} else {
 			c25_fail(err, 0, "%s: can't be locked: %s", path,
 				strerror(e));
@@ -136,18 +165,19 @@ lock_open(const char *path, int *out, struct c25_error *err)
 	return 0;
 }
 
-int
-c25_rundir_lock(const char *run_dir, int *out, struct c25_error *err)
+static int
+lock_dir(const struct kind *kind, const char *dir, int *out,
+	struct c25_error *err)
 {
 	char path[4096];
 	int fd = -1, n, r, tries;
 
-	n = snprintf(path, sizeof(path), "%s/%s", run_dir, C25_LOCK_FILE);
+	n = snprintf(path, sizeof(path), "%s/%s", dir, kind->lock);
 	if (n < 0 || (size_t)n >= sizeof(path))
-		return c25_fail(err, -ENAMETOOLONG, "runDir %s: too long",
-			run_dir);
+		return c25_fail(err, -ENAMETOOLONG, "%s %s: too long",
+			kind->key, dir);
 	for (tries = 0; tries < 10; tries++) {
-		r = lock_open(path, &fd, err);
+		r = lock_open(kind, path, &fd, err);
 		if (r != 0)
 			return r;
 		if (lock_current(fd, path))
@@ -162,6 +192,27 @@ c25_rundir_lock(const char *run_dir, int *out, struct c25_error *err)
 		(void)!dprintf(fd, "%ld\n", (long)getpid());
 	*out = fd;
 	return 0;
+}
+
+int
+c25_rundir_lock(const char *run_dir, int *out, struct c25_error *err)
+{
+	return lock_dir(&run, run_dir, out, err);
+}
+
+int
+c25_statedir_lock(const char *state_dir, int *out, struct c25_error *err)
+{
+	return lock_dir(&state, state_dir, out, err);
+}
+
+bool
+c25_statedir_locked(const char *state_dir, int fd)
+{
+	char path[4096];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", state_dir, state.lock);
+	return fd >= 0 && lock_current(fd, path);
 }
 
 /* Remove the socket that an earlier conn25d left behind. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rundir.h - the directory that conn25d and Unbound share: making it, making
- * sure that one conn25d at a time uses it, and Unix sockets in it.
+ * rundir.h - runDir, the directory that conn25d and Unbound share, and
+ * stateDir, which is conn25d's alone: making them, making sure that one
+ * conn25d at a time uses them, and Unix sockets in runDir.
  *
  * Example:
  *	gid_t gid;
@@ -12,18 +13,23 @@
  *	    c25_rundir_lock(cfg->run_dir, &lock_fd, &err) != 0)
  *		c25_log(C25_LOG_ERROR, "%s", err.text);
  *
- * Rules: the main thread, as the umask is changed for a moment. Whoever has
- * the lock may replace what an earlier conn25d left behind, and nobody else.
+ * Rules: c25_rundir_listen() in the main thread, as it changes the umask for
+ * a moment. Whoever has the lock of a directory may replace what an earlier
+ * conn25d left behind there, and nobody else.
  */
 #ifndef CONN25_RUNDIR_H
 #define CONN25_RUNDIR_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "conn25/error.h"
 
 #define C25_RUNDIR_MODE 0750
+#define C25_STATEDIR_MODE 0700
 #define C25_SOCKET_MODE 0660
+/* Not C25_LOCK_FILE: both directories may be one. */
+#define C25_STATEDIR_LOCK_FILE "conn25.db.lock"
 
 /*
  * The group that our files get: the named one when started as root, else
@@ -49,6 +55,14 @@ int c25_rundir_make(const char *run_dir, gid_t gid, struct c25_error *err)
  */
 int c25_rundir_lock(const char *run_dir, int *fd, struct c25_error *err)
 	__attribute__((warn_unused_result));
+
+/* The same of stateDir, for nobody but our own user. */
+int c25_statedir_make(const char *state_dir, struct c25_error *err)
+	__attribute__((warn_unused_result));
+int c25_statedir_lock(const char *state_dir, int *fd, struct c25_error *err)
+	__attribute__((warn_unused_result));
+/* Is the lock still in the directory, so that others would find it? */
+bool c25_statedir_locked(const char *state_dir, int fd);
 
 /*
  * A listening, non-blocking, close-on-exec Unix socket of `type` (SOCK_STREAM
