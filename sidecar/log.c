@@ -8,6 +8,7 @@
 #include "conn25/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,25 +17,28 @@
 #define LINE_MAX_BYTES 2048
 
 static const char *log_ident = "conn25";
-static int log_verbosity = C25_LOG_INFO;
+/* Relaxed everywhere: which lines of other threads it applies to first is of
+ * no matter. */
+static _Atomic int log_verbosity = C25_LOG_INFO;
 
 void
 c25_log_open(const char *ident, int verbosity)
 {
 	log_ident = ident;
-	log_verbosity = verbosity;
+	c25_log_verbosity(verbosity);
 }
 
 void
 c25_log_verbosity(int verbosity)
 {
-	log_verbosity = verbosity;
+	atomic_store_explicit(&log_verbosity, verbosity,
+		memory_order_relaxed);
 }
 
 int
 c25_log_get_verbosity(void)
 {
-	return log_verbosity;
+	return atomic_load_explicit(&log_verbosity, memory_order_relaxed);
 }
 
 /* What comes from outside may be in a message: keep it to its line. */
@@ -55,7 +59,7 @@ c25_log(enum c25_log_level level, const char *format, ...)
 	size_t len;
 	int n;
 
-	if ((int)level > log_verbosity)
+	if ((int)level > c25_log_get_verbosity())
 		return;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	n = snprintf(line, sizeof(line), "[%lld.%03ld] %s: ",

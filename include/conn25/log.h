@@ -5,7 +5,8 @@
  *
  * Levels as in unbound: 0 errors and warnings, 1 operational (default),
  * 2 detail, 3 each query or request.
- * Process: one thread; the level is process-wide.
+ * Any thread may log, once c25_log_open() was called; the level is
+ * process-wide.
  */
 #ifndef CONN25_LOG_H
 #define CONN25_LOG_H
