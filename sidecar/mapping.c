@@ -57,6 +57,8 @@ struct c25_mappings {
 	uint32_t bucket_size;		/* allocated */
 	uint32_t split;			/* bucket_count's power of two below */
 	uint32_t oldest, newest;
+	c25_mappings_watch_fn watch;	/* may be NULL */
+	void *watch_ctx;
 };
 
 static struct entry *
@@ -294,10 +296,47 @@ take_entry(struct c25_mappings *m)
 }
 
 static void
+show(const struct c25_mappings *m, const struct entry *e,
+	struct c25_mapping *out)
+{
+	*out = (struct c25_mapping){
+		.peer = m->peers.items[e->peer].name,
+		.app = m->apps.items[e->app].name,
+		.transit.family = e->family,
+		.destination.family = e->family,
+		.sent_ms = e->sent_ms,
+		.peer_index = e->peer,
+	};
+	memcpy(out->transit.bytes, e->transit, sizeof(e->transit));
+	memcpy(out->destination.bytes, e->destination,
+		sizeof(e->destination));
+}
+
+static void
+tell(const struct c25_mappings *m, const struct entry *e, bool there)
+{
+	struct c25_mapping it;
+
+	if (m->watch == NULL)
+		return;
+	show(m, e, &it);
+	m->watch(m->watch_ctx, &it, there);
+}
+
+void
+c25_mappings_watch(struct c25_mappings *m, c25_mappings_watch_fn fn,
+	void *ctx)
+{
+	m->watch = fn;
+	m->watch_ctx = ctx;
+}
+
+static void
 drop(struct c25_mappings *m, uint32_t i, uint32_t *link)
 {
 	struct entry *e = at(m, i);
 
+	tell(m, e, false);
 	*link = e->next;
 	age_unlink(m, e);
 	m->peers.items[e->peer].count--;
@@ -316,7 +355,7 @@ expired(const struct entry *e, uint64_t now_ms)
 static int
 put_new(struct c25_mappings *m, uint32_t hash, uint32_t peer,
 	const struct c25_addr *transit, const struct c25_addr *destination,
-	uint32_t app, uint64_t now_ms)
+	uint32_t app, uint64_t now_ms, uint32_t *out)
 {
 	struct entry *e;
 	uint32_t *bucket, i;
@@ -338,7 +377,18 @@ put_new(struct c25_mappings *m, uint32_t hash, uint32_t peer,
 	age_append(m, i, now_ms);
 	m->peers.items[peer].count++;
 	m->count++;
+	*out = i;
 	return 1;
+}
+
+static bool
+puttable(const struct c25_mappings *m, uint32_t peer,
+	const struct c25_addr *transit, const struct c25_addr *destination,
+	uint32_t app)
+{
+	return peer < m->peers.count && app < m->apps.count &&
+		transit->family == destination->family &&
+		c25_addr_len(transit) != 0;
 }
 
 int
@@ -350,15 +400,17 @@ c25_mappings_put(struct c25_mappings *m, uint32_t peer,
 	uint32_t hash, i;
 	int r;
 
-	if (peer >= m->peers.count || app >= m->apps.count ||
-	    transit->family != destination->family ||
-	    c25_addr_len(transit) == 0)
+	if (!puttable(m, peer, transit, destination, app))
 		return -EINVAL;
 	hash = hash_of(m, peer, transit);
 	i = find(m, hash, peer, transit, NULL);
-	if (i == NONE)
-		return put_new(m, hash, peer, transit, destination, app,
-			now_ms);
+	if (i == NONE) {
+		r = put_new(m, hash, peer, transit, destination, app, now_ms,
+			&i);
+		if (r > 0)
+			tell(m, at(m, i), true);
+		return r;
+	}
 	e = at(m, i);
 	r = e->app == app && memcmp(e->destination, destination->bytes,
 		sizeof(e->destination)) == 0 ? 0 : 2;
@@ -368,24 +420,56 @@ c25_mappings_put(struct c25_mappings *m, uint32_t peer,
 	memcpy(e->destination, destination->bytes, sizeof(e->destination));
 	age_unlink(m, e);
 	age_append(m, i, now_ms);
+	tell(m, e, true);
 	return r;
 }
 
-static void
-show(const struct c25_mappings *m, const struct entry *e,
-	struct c25_mapping *out)
+int
+c25_mappings_restore(struct c25_mappings *m, uint32_t peer,
+	const struct c25_addr *transit, const struct c25_addr *destination,
+	uint32_t app, uint64_t sent_ms)
 {
-	*out = (struct c25_mapping){
-		.peer = m->peers.items[e->peer].name,
-		.app = m->apps.items[e->app].name,
-		.transit.family = e->family,
-		.destination.family = e->family,
-		.sent_ms = e->sent_ms,
-		.peer_index = e->peer,
-	};
-	memcpy(out->transit.bytes, e->transit, sizeof(e->transit));
-	memcpy(out->destination.bytes, e->destination,
-		sizeof(e->destination));
+	uint32_t hash, i;
+	int r;
+
+	if (!puttable(m, peer, transit, destination, app))
+		return -EINVAL;
+	hash = hash_of(m, peer, transit);
+	if (find(m, hash, peer, transit, NULL) != NONE)
+		return -EEXIST;
+	r = put_new(m, hash, peer, transit, destination, app, sent_ms, &i);
+	return r > 0 ? 0 : r;
+}
+
+struct aged {
+	uint64_t sent_ms;
+	uint32_t i;
+};
+
+static int
+by_age(const void *a, const void *b)
+{
+	const struct aged *x = a, *y = b;
+
+	return x->sent_ms < y->sent_ms ? -1 : x->sent_ms > y->sent_ms;
+}
+
+int
+c25_mappings_restored(struct c25_mappings *m)
+{
+	struct aged *list = malloc((m->count + 1) * sizeof(*list));
+	uint32_t i, n = 0;
+
+	if (list == NULL)
+		return -ENOMEM;
+	for (i = m->oldest; i != NONE; i = at(m, i)->newer)
+		list[n++] = (struct aged){ at(m, i)->sent_ms, i };
+	qsort(list, n, sizeof(*list), by_age);
+	m->oldest = m->newest = NONE;
+	for (i = 0; i < n; i++)
+		age_append(m, list[i].i, list[i].sent_ms);
+	free(list);
+	return 0;
 }
 
 int

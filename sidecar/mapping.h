@@ -29,6 +29,8 @@
  *              keeps the name keeps the mappings. Names and apps are
  *              interned and stay until the end: bounded by configuration.
  *   time       any clock in ms that doesn't run backwards (c25_now_ms()).
+ *   watching   whoever keeps a copy elsewhere is told of each change, of
+ *              every kind, by c25_mappings_watch().
  */
 #ifndef CONN25_MAPPING_H
 #define CONN25_MAPPING_H
@@ -84,6 +86,20 @@ int c25_mappings_get(const struct c25_mappings *m, uint32_t peer,
 	const struct c25_addr *transit, uint64_t now_ms,
 	struct c25_mapping *out);
 
+/*
+ * Put one from before a restart: with a sent_ms in the past, and in any order.
+ * Nobody is told. When all are back c25_mappings_restored() puts their ages in
+ * order; until then expiry may come late.
+ * Returns: 0; -EEXIST (one of that key is there: it stays); -ENOSPC; -ENOMEM;
+ * -EINVAL.
+ */
+int c25_mappings_restore(struct c25_mappings *m, uint32_t peer,
+	const struct c25_addr *transit, const struct c25_addr *destination,
+	uint32_t app, uint64_t sent_ms) __attribute__((warn_unused_result));
+/* Returns: 0; -ENOMEM, and expiry may come late. */
+int c25_mappings_restored(struct c25_mappings *m)
+	__attribute__((warn_unused_result));
+
 /* Forget one. Returns: 0; -ENOENT. */
 int c25_mappings_drop(struct c25_mappings *m, uint32_t peer,
 	const struct c25_addr *transit);
@@ -102,6 +118,16 @@ size_t c25_mappings_expire(struct c25_mappings *m, uint64_t now_ms,
 
 /* When the oldest expires, 0 when there is none: for the timer. */
 uint64_t c25_mappings_due(const struct c25_mappings *m);
+
+/*
+ * Call `fn` after each put, renewed ones too (`there`), and before one goes,
+ * dropped or expired (not `there`). It must not change the mappings. One
+ * watcher; NULL: none.
+ */
+typedef void (*c25_mappings_watch_fn)(void *ctx, const struct c25_mapping *it,
+	bool there);
+void c25_mappings_watch(struct c25_mappings *m, c25_mappings_watch_fn fn,
+	void *ctx);
 
 size_t c25_mappings_count(const struct c25_mappings *m);
 size_t c25_mappings_count_peer(const struct c25_mappings *m, uint32_t peer);

@@ -60,7 +60,8 @@ struct c25_serve {
 	size_t seen_size;		/* allocated */
 	size_t seen_mask;		/* of the part in use */
 	uint8_t key[16];
-	char epoch[2 * EPOCH_BYTES + 1];
+	char epoch[C25_SERVE_EPOCH_MAX];
+	uint32_t restored;		/* the peer of the last restored */
 	struct c25_serve_stats stats;
 };
 
@@ -238,6 +239,32 @@ may_lead_to(const struct c25_serve *s, uint32_t app,
 	    c25_config_app_allows(s->cfg, app, destination);
 }
 
+/*
+ * The checks of one entry that don't depend on what else is in its request,
+ * in the order of DESIGN 8.
+ */
+static enum c25_wire_code
+check(const struct c25_serve *s, uint32_t peer,
+    const struct c25_wire_entry *e, uint32_t *app)
+{
+	*app = find_app(s, e->app);
+	if (!may_use(&s->cfg->peers[peer], *app, e->app))
+		return C25_WIRE_FORBIDDEN;
+	if (*app == C25_APP_NONE)
+		return C25_WIRE_UNKNOWN_APP;
+	if (c25_addr_len(&e->transit) == 0 ||
+	    c25_addr_len(&e->destination) == 0)
+		return C25_WIRE_OTHER;
+	if (e->transit.family != e->destination.family)
+		return C25_WIRE_FAMILIES;
+	if (!s->peers[peer].has[e->transit.family == C25_V6])
+		return C25_WIRE_NO_FAMILY;
+	if (is_mapped(&e->transit) ||
+	    !may_lead_to(s, *app, &e->destination))
+		return C25_WIRE_OTHER;
+	return C25_WIRE_OK;
+}
+
 /* Drop the mappings that the present configuration doesn't allow. */
 static void
 drop_disallowed(struct c25_serve *s)
@@ -246,23 +273,43 @@ drop_disallowed(struct c25_serve *s)
 	size_t cursor = 0;
 
 	while (c25_mappings_next(s->mappings, &cursor, &it)) {
+		struct c25_wire_entry e = { .transit = it.transit,
+		    .destination = it.destination, .app = it.app };
 		uint32_t app, peer = 0;
-		bool keep = false;
 
-		if (s->cfg != NULL) {
-			while (peer < s->cfg->peer_count &&
-			    s->peers[peer].store != it.peer_index)
-				peer++;
-			app = find_app(s, it.app);
-			keep = peer < s->cfg->peer_count &&
-			    app != C25_APP_NONE &&
-			    may_use(&s->cfg->peers[peer], app, it.app) &&
-			    may_lead_to(s, app, &it.destination);
-		}
-		if (!keep)
+		while (s->cfg != NULL && peer < s->cfg->peer_count &&
+		    s->peers[peer].store != it.peer_index)
+			peer++;
+		if (s->cfg == NULL || peer == s->cfg->peer_count ||
+		    check(s, peer, &e, &app) != C25_WIRE_OK)
 			(void)c25_mappings_drop(s->mappings, it.peer_index,
 			    &it.transit);
 	}
+}
+
+int
+c25_serve_restore(struct c25_serve *s, const char *name,
+    const struct c25_addr *transit, const struct c25_addr *destination,
+    const char *app_name, uint64_t sent_ms)
+{
+	struct c25_wire_entry e = { .transit = *transit,
+	    .destination = *destination, .app = app_name };
+	uint32_t app, peer = s->restored;
+
+	if (s->cfg == NULL)
+		return -EPERM;
+	/* They come peer by peer. */
+	if (peer >= s->cfg->peer_count ||
+	    strcmp(s->cfg->peers[peer].name, name) != 0)
+		for (peer = 0; peer < s->cfg->peer_count; peer++)
+			if (strcmp(s->cfg->peers[peer].name, name) == 0)
+				break;
+	if (peer == s->cfg->peer_count ||
+	    check(s, peer, &e, &app) != C25_WIRE_OK)
+		return -EPERM;
+	s->restored = peer;
+	return c25_mappings_restore(s->mappings, s->peers[peer].store,
+	    transit, destination, s->app_store[app], sent_ms);
 }
 
 int
@@ -417,31 +464,19 @@ seen_start(struct c25_serve *s, size_t count)
 	return true;
 }
 
-/* The checks of one entry but for the first, in the order of DESIGN 8. */
-static uint8_t
+/* All checks of one entry but for the first; what passes is put. */
+static enum c25_wire_code
 decide(struct c25_serve *s, uint32_t peer, const struct c25_wire_entry *e,
     uint64_t now_ms)
 {
-	uint32_t app = find_app(s, e->app);
-	int r;
+	uint32_t app;
+	enum c25_wire_code code = check(s, peer, e, &app);
 
-	if (!may_use(&s->cfg->peers[peer], app, e->app))
-		return C25_WIRE_FORBIDDEN;
-	if (app == C25_APP_NONE)
-		return C25_WIRE_UNKNOWN_APP;
-	if (c25_addr_len(&e->transit) == 0 ||
-	    c25_addr_len(&e->destination) == 0)
-		return C25_WIRE_OTHER;
-	if (e->transit.family != e->destination.family)
-		return C25_WIRE_FAMILIES;
-	if (!s->peers[peer].has[e->transit.family == C25_V6])
-		return C25_WIRE_NO_FAMILY;
-	if (is_mapped(&e->transit) ||
-	    !may_lead_to(s, app, &e->destination))
-		return C25_WIRE_OTHER;
-	r = c25_mappings_put(s->mappings, s->peers[peer].store, &e->transit,
-	    &e->destination, s->app_store[app], now_ms);
-	return r < 0 ? C25_WIRE_OTHER : C25_WIRE_OK;
+	if (code == C25_WIRE_OK && c25_mappings_put(s->mappings,
+	    s->peers[peer].store, &e->transit, &e->destination,
+	    s->app_store[app], now_ms) < 0)
+		code = C25_WIRE_OTHER;
+	return code;
 }
 
 void
@@ -538,6 +573,12 @@ const char *
 c25_serve_epoch(const struct c25_serve *s)
 {
 	return s->epoch;
+}
+
+void
+c25_serve_epoch_set(struct c25_serve *s, const char *epoch)
+{
+	(void)snprintf(s->epoch, sizeof(s->epoch), "%s", epoch);
 }
 
 const struct c25_serve_stats *

@@ -77,6 +77,17 @@ void c25_serve_free(struct c25_serve *s);		/* NULL is fine */
 int c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
 	struct c25_error *err) __attribute__((warn_unused_result));
 
+/*
+ * Take back a mapping from before a restart, if the present configuration
+ * would accept it from that peer now. c25_mappings_restored() when all are
+ * back.
+ * Returns: 0; -EPERM (not allowed any more); -EEXIST, -ENOSPC, -ENOMEM as
+ * c25_mappings_restore().
+ */
+int c25_serve_restore(struct c25_serve *s, const char *peer,
+	const struct c25_addr *transit, const struct c25_addr *destination,
+	const char *app, uint64_t sent_ms) __attribute__((warn_unused_result));
+
 /* Each second or so: expire mappings, refresh own addresses (each 30 s). */
 void c25_serve_tick(struct c25_serve *s, uint64_t now_ms);
 
@@ -112,8 +123,13 @@ int c25_serve_request(struct c25_serve *s, const struct c25_addr *source,
 /* The mappings, for list_mappings, statistics and the datapath. */
 struct c25_mappings *c25_serve_mappings(struct c25_serve *s);
 
-/* Response header Conn25-Epoch: random, made by c25_serve_new(). */
+/*
+ * Response header Conn25-Epoch: random, made by c25_serve_new(), unless the
+ * mappings are those of an earlier conn25d: then it goes on with its epoch.
+ */
+#define C25_SERVE_EPOCH_MAX 33		/* with its NUL */
 const char *c25_serve_epoch(const struct c25_serve *s);
+void c25_serve_epoch_set(struct c25_serve *s, const char *epoch);
 
 struct c25_serve_stats {
 	uint64_t requests;		/* serve.requests: all POSTs to the

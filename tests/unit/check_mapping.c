@@ -251,6 +251,104 @@ START_TEST(names_are_interned)
 }
 END_TEST
 
+/* What a watcher was told last, and how often. */
+static struct {
+	struct c25_mapping it;
+	bool there;
+	unsigned puts, gone;
+} told;
+
+static void
+watch(void *ctx, const struct c25_mapping *it, bool there)
+{
+	ck_assert_ptr_eq(ctx, &told);
+	told.it = *it;
+	told.there = there;
+	told.puts += there;
+	told.gone += !there;
+}
+
+START_TEST(a_watcher_is_told_of_each_change)
+{
+	struct c25_addr t = addr("169.254.64.1"), d = addr("10.0.0.2");
+
+	c25_mappings_watch(m, watch, &told);
+	ck_assert_int_eq(put(edge, "169.254.64.1", "10.0.0.1", wiki, 1), 1);
+	ck_assert_int_eq(put(edge, "169.254.64.1", "10.0.0.1", wiki, 2), 0);
+	ck_assert_uint_eq(told.it.sent_ms, 2);
+	ck_assert_int_eq(put(edge, "169.254.64.1", "10.0.0.2", mail, 3), 2);
+	ck_assert_uint_eq(told.puts, 3);
+	ck_assert(told.there);
+	ck_assert_str_eq(told.it.peer, "edge");
+	ck_assert_str_eq(told.it.app, "mail");
+	ck_assert(c25_addr_eq(&told.it.transit, &t));
+	ck_assert(c25_addr_eq(&told.it.destination, &d));
+	ck_assert_int_eq(put(99, "169.254.64.1", "10.0.0.2", mail, 3),
+	    -EINVAL);
+	ck_assert_int_eq(c25_mappings_drop(m, edge, &t), 0);
+	ck_assert_uint_eq(told.gone, 1);
+	ck_assert(!told.there);
+	ck_assert(c25_addr_eq(&told.it.destination, &d));
+	ck_assert_int_eq(c25_mappings_drop(m, edge, &t), -ENOENT);
+	ck_assert_int_eq(put(other, "fd25::1", "fd00::1", wiki, 5), 1);
+	ck_assert_uint_eq(c25_mappings_expire(m, 5 + C25_MAPPING_LIFE_MS, 9),
+	    1);
+	ck_assert_uint_eq(told.gone, 2);
+	ck_assert_str_eq(told.it.peer, "other");
+	c25_mappings_watch(m, NULL, NULL);
+	ck_assert_int_eq(put(edge, "169.254.64.1", "10.0.0.1", wiki, 9), 1);
+	ck_assert_uint_eq(told.puts, 4);
+}
+END_TEST
+
+START_TEST(restored_ones_expire_by_their_own_time)
+{
+	static const uint64_t sent[] = { 50, 10, 40, 10, 30, 20 };
+	struct c25_addr d = addr("10.0.0.1"), t;
+	uint64_t hour = C25_MAPPING_LIFE_MS;
+
+	c25_mappings_watch(m, watch, &told);
+	for (unsigned i = 0; i < 6; i++) {
+		t = nth(i);
+		ck_assert_int_eq(c25_mappings_restore(m, edge, &t, &d, wiki,
+		    sent[i]), 0);
+	}
+	ck_assert_int_eq(c25_mappings_restore(m, edge, &t, &d, mail, 99),
+	    -EEXIST);
+	ck_assert_int_eq(c25_mappings_restore(m, 77, &t, &d, mail, 99),
+	    -EINVAL);
+	ck_assert_int_eq(c25_mappings_restored(m), 0);
+	ck_assert_uint_eq(told.puts, 0);
+	ck_assert_uint_eq(c25_mappings_due(m), 10 + hour);
+	ck_assert_uint_eq(c25_mappings_expire(m, 9 + hour, 9), 0);
+	ck_assert_uint_eq(c25_mappings_expire(m, 10 + hour, 9), 2);
+	ck_assert_uint_eq(c25_mappings_expire(m, 35 + hour, 9), 2);
+	ck_assert_uint_eq(c25_mappings_due(m), 40 + hour);
+	/* and new ones come behind them */
+	ck_assert_int_eq(put(other, "169.254.64.9", "10.0.0.1", wiki, 60),
+	    1);
+	ck_assert_uint_eq(c25_mappings_expire(m, 50 + hour, 9), 2);
+	ck_assert_uint_eq(c25_mappings_due(m), 60 + hour);
+	ck_assert_uint_eq(told.gone, 6);
+}
+END_TEST
+
+START_TEST(restoring_keeps_to_the_limits)
+{
+	struct c25_addr d = addr("10.0.0.1"), t;
+
+	c25_mappings_free(m);
+	setup_limits(3, 4);
+	for (unsigned i = 0; i < 5; i++) {
+		t = nth(i);
+		ck_assert_int_eq(c25_mappings_restore(m, edge, &t, &d, wiki,
+		    i), i < 3 ? 0 : -ENOSPC);
+	}
+	ck_assert_int_eq(c25_mappings_restored(m), 0);
+	ck_assert_uint_eq(c25_mappings_count(m), 3);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -266,6 +364,9 @@ main(void)
 	tcase_add_test(tc, two_hundred_thousand);
 	tcase_add_loop_test(tc, against_a_model, 0, 3);
 	tcase_add_test(tc, names_are_interned);
+	tcase_add_test(tc, a_watcher_is_told_of_each_change);
+	tcase_add_test(tc, restored_ones_expire_by_their_own_time);
+	tcase_add_test(tc, restoring_keeps_to_the_limits);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

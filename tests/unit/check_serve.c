@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of the connector role: who may ask and what becomes of an entry. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -278,6 +279,57 @@ START_TEST(a_reload_drops_what_is_no_longer_allowed)
 }
 END_TEST
 
+/* What a request would be refused is not taken back either. */
+START_TEST(restoring_checks_as_a_request_does)
+{
+	struct c25_addr a = addr(entry_rows[_i].source), t = { 0 }, d = { 0 };
+	const char *text = entry_rows[_i].transit, *why;
+	uint32_t peer;
+
+	ck_assert_int_eq(c25_serve_admit(s, &a, &peer, &why), 200);
+	if (*text != '\0')
+		t = addr(text);
+	text = entry_rows[_i].destination;
+	if (*text != '\0')
+		d = addr(text);
+	ck_assert_int_eq(c25_serve_restore(s, cfg->peers[peer].name, &t, &d,
+	    entry_rows[_i].app, 7), entry_rows[_i].code == 0 ? 0 : -EPERM);
+	ck_assert_uint_eq(c25_mappings_count(c25_serve_mappings(s)),
+	    entry_rows[_i].code == 0);
+}
+END_TEST
+
+START_TEST(restoring_needs_the_peer_and_the_role)
+{
+	struct c25_addr t = addr("169.254.64.1"), d = addr("10.1.2.3");
+	struct c25_mapping it;
+	struct c25_error err;
+	size_t cursor = 0;
+
+	ck_assert_int_eq(c25_serve_restore(s, "gone", &t, &d, "wiki", 7),
+	    -EPERM);
+	ck_assert_int_eq(c25_serve_restore(s, "four", &t, &d, "mail", 7), 0);
+	ck_assert_int_eq(c25_serve_restore(s, "edge", &t, &d, "wiki", 7), 0);
+	ck_assert_int_eq(c25_serve_restore(s, "edge", &t, &d, "wiki", 7),
+	    -EEXIST);
+	ck_assert(c25_mappings_next(c25_serve_mappings(s), &cursor, &it));
+	ck_assert_str_eq(it.peer, "four");
+	ck_assert_str_eq(it.app, "mail");
+	ck_assert_uint_eq(it.sent_ms, 7);
+	ck_assert_int_eq(c25_serve_configure(s, NULL, &err), 0);
+	ck_assert_int_eq(c25_serve_restore(s, "edge", &t, &d, "wiki", 7),
+	    -EPERM);
+}
+END_TEST
+
+START_TEST(an_epoch_can_be_gone_on_with)
+{
+	c25_serve_epoch_set(s, "0123456789abcdef0123456789abcdef");
+	ck_assert_str_eq(c25_serve_epoch(s),
+	    "0123456789abcdef0123456789abcdef");
+}
+END_TEST
+
 START_TEST(epochs_differ)
 {
 	struct c25_serve *other;
@@ -304,6 +356,9 @@ main(void)
 	tcase_add_test(tc, duplicates_count_from_the_first_accepted);
 	tcase_add_test(tc, a_large_request_has_its_duplicates_found);
 	tcase_add_test(tc, a_reload_drops_what_is_no_longer_allowed);
+	ADD_ROWS(tc, restoring_checks_as_a_request_does, entry_rows);
+	tcase_add_test(tc, restoring_needs_the_peer_and_the_role);
+	tcase_add_test(tc, an_epoch_can_be_gone_on_with);
 	tcase_add_test(tc, epochs_differ);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
