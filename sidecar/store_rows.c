@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the store keeps, row by row: checking, the bytes that wait in a set
+ * (c25_set), and the statements of SQL. A row in a set is its columns in the
+ * order of the table, texts and blobs after a byte with their length.
+ */
+
+#include "store_private.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "conn25/log.h"
+#include "conn25/table.h"
+
+/* Addresses are 4 or 16 bytes in network order, domains wire form. */
+const char c25_rows_schema[] =
+	"CREATE TABLE assignment ("
+	"  domain BLOB NOT NULL, destination BLOB NOT NULL,"
+	"  magic BLOB NOT NULL, transit BLOB NOT NULL, app TEXT NOT NULL,"
+	"  connector TEXT NOT NULL, lease_s INTEGER NOT NULL,"
+	"  stored_s INTEGER NOT NULL,"
+	"  PRIMARY KEY (domain, destination)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE mapping ("
+	"  peer TEXT NOT NULL, transit BLOB NOT NULL,"
+	"  destination BLOB NOT NULL, app TEXT NOT NULL,"
+	"  boot INTEGER NOT NULL, sent_ms INTEGER NOT NULL,"
+	"  PRIMARY KEY (peer, transit)) STRICT, WITHOUT ROWID;";
+
+/* A put of what is there already touches no page. */
+static const struct table {
+	const char *name;
+	/* t text, b blob, i integer; the first C25_KEY_COLUMNS are the key */
+	const char *columns;
+	const char *put, *remove;
+} tables[C25_STORE_KINDS] = {
+	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii",
+		"INSERT INTO assignment VALUES"
+		" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+		" ON CONFLICT DO UPDATE SET magic = ?3, transit = ?4,"
+		"  app = ?5, connector = ?6, lease_s = ?7, stored_s = ?8"
+		" WHERE magic <> ?3 OR transit <> ?4 OR app <> ?5"
+		"  OR connector <> ?6 OR lease_s <> ?7",
+		"DELETE FROM assignment"
+		" WHERE domain = ?1 AND destination = ?2" },
+	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii",
+		"INSERT INTO mapping VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+		" ON CONFLICT DO UPDATE SET destination = ?3, app = ?4,"
+		"  boot = ?5, sent_ms = ?6"
+		" WHERE destination <> ?3 OR app <> ?4 OR boot <> ?5"
+		"  OR sent_ms <> ?6",
+		"DELETE FROM mapping WHERE peer = ?1 AND transit = ?2" },
+};
+
+/* ---- encoding ----------------------------------------------------------- */
+
+static void
+add_bytes(struct c25_row *row, const void *bytes, size_t len)
+{
+	row->bytes[row->len++] = (uint8_t)len;
+	memcpy(row->bytes + row->len, bytes, len);
+	row->len += len;
+}
+
+static void
+add_addr(struct c25_row *row, const struct c25_addr *a)
+{
+	add_bytes(row, a->bytes, c25_addr_len(a));
+}
+
+static void
+add_text(struct c25_row *row, const char *text)
+{
+	add_bytes(row, text, strlen(text));
+}
+
+static void
+add_number(struct c25_row *row, int64_t n)
+{
+	memcpy(row->bytes + row->len, &n, sizeof(n));
+	row->len += sizeof(n);
+}
+
+static bool
+name_good(const char *text, size_t min, size_t max)
+{
+	size_t len = text == NULL ? SIZE_MAX : strnlen(text, max + 1);
+
+	return len >= min && len <= max;
+}
+
+int
+c25_row_assignment_key(struct c25_row *row, const struct c25_name *domain,
+	const struct c25_addr *destination)
+{
+	row->len = 0;
+	if (domain->len > C25_NAME_MAX ||
+			!c25_name_valid(domain->wire, domain->len) ||
+			c25_addr_len(destination) == 0)
+		return -EINVAL;
+	add_bytes(row, domain->wire, domain->len);
+	add_addr(row, destination);
+	row->key_len = row->len;
+	return 0;
+}
+
+int
+c25_row_assignment(struct c25_row *row, const struct c25_store_assignment *a)
+{
+	if (c25_row_assignment_key(row, &a->domain, &a->destination) != 0 ||
+			a->magic.family != a->destination.family ||
+			a->transit.family != a->destination.family ||
+			!name_good(a->app, 1, C25_APP_NAME_MAX) ||
+			!name_good(a->connector, 0,
+			C25_CONNECTOR_NAME_MAX) ||
+			a->lease_s < 1 || a->lease_s > C25_LEASE_MAX_S)
+		return -EINVAL;
+	add_addr(row, &a->magic);
+	add_addr(row, &a->transit);
+	add_text(row, a->app);
+	add_text(row, a->connector);
+	add_number(row, a->lease_s);
+	add_number(row, (int64_t)time(NULL));
+	return 0;
+}
+
+int
+c25_row_mapping_key(struct c25_row *row, const char *peer,
+	const struct c25_addr *transit)
+{
+	row->len = 0;
+	if (!name_good(peer, 1, C25_APP_NAME_MAX) ||
+			c25_addr_len(transit) == 0)
+		return -EINVAL;
+	add_text(row, peer);
+	add_addr(row, transit);
+	row->key_len = row->len;
+	return 0;
+}
+
+int
+c25_row_mapping(struct c25_row *row, const struct c25_store_mapping *m,
+	int64_t boot)
+{
+	if (c25_row_mapping_key(row, m->peer, &m->transit) != 0 ||
+			m->destination.family != m->transit.family ||
+			!name_good(m->app, 1, C25_APP_NAME_MAX) ||
+			m->sent_ms > INT64_MAX)
+		return -EINVAL;
+	add_addr(row, &m->destination);
+	add_text(row, m->app);
+	add_number(row, boot);
+	add_number(row, (int64_t)m->sent_ms);
+	return 0;
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+static int
+prepare(struct c25_db *d, const char *sql, struct sqlite3_stmt **out,
+	struct c25_error *err)
+{
+	int code = sqlite3_prepare_v3(d->sqlite, sql, -1,
+		SQLITE_PREPARE_PERSISTENT, out, NULL);
+
+	return code == SQLITE_OK ? 0 :
+		c25_db_fail(d, code, "can't be used", err);
+}
+
+int
+c25_rows_prepare(struct c25_db *d, struct c25_error *err)
+{
+	int i, r = 0;
+
+	for (i = 0; i < C25_STORE_KINDS && r == 0; i++) {
+		r = prepare(d, tables[i].put, &d->put[i], err);
+		if (r == 0)
+			r = prepare(d, tables[i].remove, &d->remove[i], err);
+	}
+	return r;
+}
+
+void
+c25_rows_finalize(struct c25_db *d)
+{
+	int i;
+
+	for (i = 0; i < C25_STORE_KINDS; i++) {
+		(void)sqlite3_finalize(d->put[i]);
+		(void)sqlite3_finalize(d->remove[i]);
+		d->put[i] = d->remove[i] = NULL;
+	}
+}
+
+/* Bind the columns of a change; it stays where it is until the step. */
+static int
+bind(struct sqlite3_stmt *stmt, const char *columns, int count,
+	const uint8_t *p)
+{
+	int64_t n;
+	int code = SQLITE_OK, i;
+
+	for (i = 0; i < count && code == SQLITE_OK; i++) {
+		switch (columns[i]) {
+		case 't':
+			code = sqlite3_bind_text(stmt, i + 1,
+				(const char *)p + 1, *p, SQLITE_STATIC);
+			p += 1 + *p;
+			break;
+		case 'b':
+			code = sqlite3_bind_blob(stmt, i + 1, p + 1, *p,
+				SQLITE_STATIC);
+			p += 1 + *p;
+			break;
+		default:
+			memcpy(&n, p, sizeof(n));
+			code = sqlite3_bind_int64(stmt, i + 1, n);
+			p += sizeof(n);
+		}
+	}
+	return code;
+}
+
+int
+c25_rows_write(struct c25_db *d, const struct c25_change *c,
+	struct c25_error *err)
+{
+	const struct table *t = &tables[c->kind];
+	struct sqlite3_stmt *stmt = c->remove ? d->remove[c->kind] :
+		d->put[c->kind];
+	int code;
+
+	code = bind(stmt, t->columns, c->remove ? C25_KEY_COLUMNS :
+		(int)strlen(t->columns), c->bytes);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	(void)sqlite3_reset(stmt);
+	return code == SQLITE_DONE ? 0 :
+		c25_db_fail(d, code, "can't be written", err);
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+/* A row as it comes; `why` is what is wrong with it. */
+struct reading {
+	struct sqlite3_stmt *stmt;
+	const char *why;
+};
+
+static void
+get_addr(struct reading *r, int column, const char *what,
+	struct c25_addr *out)
+{
+	const void *bytes = NULL;
+	int len = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (sqlite3_column_type(r->stmt, column) == SQLITE_BLOB) {
+		bytes = sqlite3_column_blob(r->stmt, column);
+		len = sqlite3_column_bytes(r->stmt, column);
+	}
+	if (bytes != NULL && len == 4)
+		*out = c25_addr_v4(bytes);
+	else if (bytes != NULL && len == 16)
+		*out = c25_addr_v6(bytes);
+	else if (r->why == NULL)
+		r->why = what;
+}
+
+/* Lives until the next step. */
+static const char *
+get_text(struct reading *r, int column, const char *what, size_t min,
+	size_t max)
+{
+	const char *text = NULL;
+
+	if (sqlite3_column_type(r->stmt, column) == SQLITE_TEXT)
+		text = (const char *)sqlite3_column_text(r->stmt, column);
+	if (name_good(text, min, max) && strlen(text) ==
+			(size_t)sqlite3_column_bytes(r->stmt, column))
+		return text;
+	if (r->why == NULL)
+		r->why = what;
+	return "";
+}
+
+static void
+read_assignment(struct reading *r, struct c25_store_assignment *a)
+{
+	const void *wire = sqlite3_column_blob(r->stmt, 0);
+	int len = sqlite3_column_bytes(r->stmt, 0);
+	int64_t lease;
+
+	if (wire != NULL && len <= C25_NAME_MAX &&
+			c25_name_valid(wire, (size_t)len)) {
+		a->domain.len = (uint16_t)len;
+		memcpy(a->domain.wire, wire, (size_t)len);
+	} else {
+		r->why = "domain";
+	}
+	get_addr(r, 1, "destination", &a->destination);
+	get_addr(r, 2, "magic", &a->magic);
+	get_addr(r, 3, "transit", &a->transit);
+	a->app = get_text(r, 4, "app", 1, C25_APP_NAME_MAX);
+	a->connector = get_text(r, 5, "connector", 0,
+		C25_CONNECTOR_NAME_MAX);
+	lease = sqlite3_column_int64(r->stmt, 6);
+	a->lease_s = (uint32_t)lease;
+	a->stored_s = sqlite3_column_int64(r->stmt, 7);
+	if (r->why == NULL && (a->magic.family != a->destination.family ||
+			a->transit.family != a->destination.family))
+		r->why = "families differ";
+	if (r->why == NULL && (lease < 1 || lease > C25_LEASE_MAX_S))
+		r->why = "lease_s";
+}
+
+static void
+read_mapping(struct reading *r, const struct c25_db_meta *now,
+	uint64_t now_ms, struct c25_store_mapping *m)
+{
+	int64_t boot = sqlite3_column_int64(r->stmt, 4);
+	int64_t sent = sqlite3_column_int64(r->stmt, 5);
+
+	m->peer = get_text(r, 0, "peer", 1, C25_APP_NAME_MAX);
+	get_addr(r, 1, "transit", &m->transit);
+	get_addr(r, 2, "destination", &m->destination);
+	m->app = get_text(r, 3, "app", 1, C25_APP_NAME_MAX);
+	if (r->why == NULL && m->transit.family != m->destination.family)
+		r->why = "families differ";
+	if (r->why == NULL && (sent < 0 || boot < 0))
+		r->why = "boot or sent_ms";
+	/* What another boot's clock said tells nothing: a whole life, from
+	 * when this boot first knew it. */
+	m->sent_ms = (uint64_t)(boot == now->boot ? sent : now->restored_ms);
+	if (m->sent_ms > now_ms)
+		m->sent_ms = now_ms;
+}
+
+/* One line for all of them. */
+static void
+tell_skipped(const struct c25_db *d, const char *table, size_t skipped,
+	const char *why)
+{
+	if (skipped > 0)
+		c25_log(C25_LOG_ERROR, "%s: %zu rows of table %s make no "
+			"sense and are skipped; what is wrong with the first: "
+			"%s", d->path, skipped, table, why);
+}
+
+/* Walk a table: `row` judges one and hands it on. */
+static int
+walk(struct c25_db *d, const struct table *t,
+	int (*row)(struct reading *r, void *ctx), void *ctx,
+	struct c25_store_loaded *out, struct c25_error *err)
+{
+	struct reading reading = { 0 };
+	const char *first = "";
+	char sql[64];
+	int code = SQLITE_DONE, r;
+
+	*out = (struct c25_store_loaded){ 0 };
+	(void)snprintf(sql, sizeof(sql), "SELECT * FROM %s", t->name);
+	r = prepare(d, sql, &reading.stmt, err);
+	if (r != 0)
+		return r;
+	while (out->stopped == 0 &&
+			(code = sqlite3_step(reading.stmt)) == SQLITE_ROW) {
+		reading.why = NULL;
+		out->stopped = row(&reading, ctx);
+		if (reading.why == NULL)
+			out->rows++;
+		else if (out->skipped++ == 0)
+			first = reading.why;
+	}
+	if (out->stopped == 0 && code != SQLITE_DONE)
+		r = c25_db_fail(d, code, "can't be read", err);
+	(void)sqlite3_finalize(reading.stmt);
+	tell_skipped(d, t->name, out->skipped, first);
+	return r;
+}
+
+struct to_assignments {
+	int (*fn)(void *ctx, const struct c25_store_assignment *a);
+	void *ctx;
+	struct c25_store_assignment a;
+};
+
+static int
+one_assignment(struct reading *r, void *ctx)
+{
+	struct to_assignments *to = ctx;
+
+	read_assignment(r, &to->a);
+	return r->why == NULL ? to->fn(to->ctx, &to->a) : 0;
+}
+
+int
+c25_rows_assignments(struct c25_db *d,
+	int (*fn)(void *ctx, const struct c25_store_assignment *a),
+	void *ctx, struct c25_store_loaded *out, struct c25_error *err)
+{
+	struct to_assignments to = { .fn = fn, .ctx = ctx };
+
+	return walk(d, &tables[C25_STORE_ASSIGNMENTS], one_assignment, &to,
+		out, err);
+}
+
+struct to_mappings {
+	int (*fn)(void *ctx, const struct c25_store_mapping *m);
+	void *ctx;
+	const struct c25_db_meta *now;
+	uint64_t now_ms;
+};
+
+static int
+one_mapping(struct reading *r, void *ctx)
+{
+	const struct to_mappings *to = ctx;
+	struct c25_store_mapping m;
+
+	read_mapping(r, to->now, to->now_ms, &m);
+	return r->why == NULL ? to->fn(to->ctx, &m) : 0;
+}
+
+int
+c25_rows_mappings(struct c25_db *d, const struct c25_db_meta *now,
+	uint64_t now_ms,
+	int (*fn)(void *ctx, const struct c25_store_mapping *m),
+	void *ctx, struct c25_store_loaded *out, struct c25_error *err)
+{
+	struct to_mappings to = { .fn = fn, .ctx = ctx, .now = now,
+		.now_ms = now_ms };
+
+	return walk(d, &tables[C25_STORE_MAPPINGS], one_mapping, &to, out,
+		err);
+}
