@@ -17,8 +17,8 @@ usage(FILE *to)
 	(void)fprintf(to,
 "usage: conn25d [-hVv] [-c FILE]\n"
 "Stays in the foreground and logs to stderr. SIGHUP reads the configuration\n"
-"again, SIGTERM and SIGINT stop it; the table of assignments stays for the\n"
-"next start.\n"
+"again, SIGTERM and SIGINT stop it; the table of assignments and what is in\n"
+"stateDir stay for the next start.\n"
 "  -c FILE  configuration (default " C25_CONFIG_FILE_DEFAULT ")\n"
 "  -v       log more; up to -vv for each request\n"
 "  -h       this text\n"

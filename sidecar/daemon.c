@@ -74,6 +74,9 @@ tell_restart(const struct c25_daemon *d, const struct c25_config *cfg,
 	if (strcmp(cfg->run_dir, d->run_dir) != 0)
 		tell(out, "warning: runDir: stays %s until conn25d is "
 			"restarted", d->run_dir);
+	if (strcmp(cfg->state_dir, d->state_dir) != 0)
+		tell(out, "warning: stateDir: stays %s until conn25d is "
+			"restarted", d->state_dir);
 	if (geteuid() == 0 && strcmp(cfg->group == NULL ? "" : cfg->group,
 			old_group == NULL ? "" : old_group) != 0)
 		tell(out, "warning: group: stays as it was until conn25d is "
@@ -541,6 +544,7 @@ on_tick(void *ctx)
 	struct c25_daemon *d = ctx;
 
 	c25_serve_tick(d->serve, c25_now_ms());
+	c25_persist_tick(d->persist);
 	if (d->table != NULL && !d->replaced_told &&
 			c25_table_replaced(d->table)) {
 		d->replaced_told = true;
@@ -607,7 +611,8 @@ start_base(struct c25_daemon *d, const struct c25_config *cfg,
 	int r;
 
 	d->run_dir = strdup(cfg->run_dir);
-	if (d->run_dir == NULL)
+	d->state_dir = strdup(cfg->state_dir);
+	if (d->run_dir == NULL || d->state_dir == NULL)
 		return c25_fail(err, -ENOMEM, "out of memory");
 	if ((r = c25_rundir_group(cfg->group, &d->gid, err)) != 0 ||
 			(r = c25_rundir_make(d->run_dir, d->gid, err)) != 0 ||
@@ -623,6 +628,17 @@ start_base(struct c25_daemon *d, const struct c25_config *cfg,
 		&d->control, err);
 }
 
+/* What an earlier conn25d knew: before anybody can ask for it. */
+static int
+start_state(struct c25_daemon *d, const struct c25_config *cfg,
+	struct c25_error *err)
+{
+	int r = c25_serve_configure(d->serve, cfg, err);
+
+	return r != 0 ? r : c25_persist_open(d->state_dir, d->run_dir,
+		d->serve, &d->persist, err);
+}
+
 static void
 stop_all(struct c25_daemon *d)
 {
@@ -631,12 +647,14 @@ stop_all(struct c25_daemon *d)
 	client_close(d);
 	for (i = 0; i < C25_LISTENERS; i++)
 		c25_http_unlisten(d->listeners[i].http);
+	c25_persist_close(d->persist);
 	c25_serve_free(d->serve);
 	c25_control_close(d->control);	/* who waits for the end sees it */
 	c25_watch_close(d->signals);
 	c25_loop_free(d->loop);
 	c25_config_free(d->cfg);
 	free(d->run_dir);
+	free(d->state_dir);
 	if (d->lock_fd >= 0)
 		(void)close(d->lock_fd);
 }
@@ -669,11 +687,16 @@ start(struct c25_daemon *d, const sigset_t *mask, struct c25_error *err)
 	tell_missing(cfg, NULL);
 	r = start_base(d, cfg, mask, err);
 	if (r == 0)
+		r = start_state(d, cfg, err);
+	if (r == 0)
 		r = apply(d, cfg, NULL, err);
 	if (r != 0) {
 		c25_config_free(cfg);
 		return r;
 	}
+	r = c25_persist_start(d->persist, err);
+	if (r != 0)
+		return r;
 	c25_loop_before_sleep(d->loop, may_sleep, d);
 	c25_timer_init(&d->tick, d->loop, on_tick, d);
 	c25_timer_set(&d->tick, C25_TICK_MS);
@@ -695,6 +718,8 @@ c25_daemon_run(const struct c25_daemon_options *options)
 	(void)sigaddset(&mask, SIGINT);
 	(void)sigaddset(&mask, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &mask, NULL);
+	/* A file that may not grow is an error like a full disk. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	r = start(&d, &mask, &err);
 	if (r == 0) {
 		c25_log(C25_LOG_INFO, "running: version %s, runDir %s",

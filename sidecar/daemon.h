@@ -5,7 +5,7 @@
  *
  *	signals, control ----> daemon ----> config -> compile -> table
  *	doorbell, table ring --> pusher --> connectors
- *	HTTP listeners --------> serve ---> mappings
+ *	HTTP listeners --------> serve ---> mappings --> persist --> store
  *
  * Example (conn25d.c):
  *	return c25_daemon_run(&(struct c25_daemon_options){
@@ -19,7 +19,9 @@
  *   roles      without the client role there is no table, no doorbell and
  *              no pusher (the members are NULL then), unless an earlier
  *              conn25d left a table: it gets a policy that matches nothing.
- *   threads    one.
+ *   stop       whoever sees conn25d end knows that what it was told is
+ *              written.
+ *   threads    one, and inside the store the one that writes.
  */
 #ifndef CONN25_DAEMON_H
 #define CONN25_DAEMON_H
@@ -35,6 +37,7 @@
 #include "doorbell.h"
 #include "http.h"
 #include "loop.h"
+#include "persist.h"
 #include "pusher.h"
 #include "serve.h"
 
@@ -59,7 +62,8 @@ enum c25_daemon_listen { C25_LISTEN_TRANSIT_IP, C25_LISTEN_ADMIN };
 struct c25_daemon {
 	const struct c25_daemon_options *options;
 	struct c25_config *cfg;		/* in force */
-	char *run_dir;			/* of the start; reload keeps it */
+	char *run_dir;			/* of the start; reload keeps them */
+	char *state_dir;
 	gid_t gid;			/* of our files, or (gid_t)-1 */
 	int lock_fd;
 	struct c25_loop *loop;
@@ -67,6 +71,7 @@ struct c25_daemon {
 	struct c25_control *control;
 	struct c25_daemon_listener listeners[C25_LISTENERS];
 	struct c25_serve *serve;
+	struct c25_persist *persist;
 	struct c25_table *table;	/* client role: these three */
 	struct c25_doorbell *doorbell;
 	struct c25_pusher *pusher;

@@ -128,6 +128,9 @@ c25_report_stats(struct c25_buf *out, const struct c25_report_stats *s)
 		c25_buf_format(out, "serve.code.%d=%" PRIu64 "\n", i,
 			s->serve.codes[i]);
 	number(out, "mappings.current", s->mappings);
+	number(out, "store.pending", s->store.pending);
+	number(out, "store.written", s->store.written);
+	number(out, "store.failed", s->store.failed);
 	seconds(out, "time.now", s->now_ms);
 	seconds(out, "time.up", s->up_ms);
 	seconds(out, "time.elapsed", s->elapsed_ms);

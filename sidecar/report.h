@@ -35,6 +35,7 @@
 #include "mapping.h"
 #include "push.h"
 #include "serve.h"
+#include "store.h"
 
 /* What `status` shows. */
 struct c25_report_status {
@@ -65,6 +66,7 @@ struct c25_report_stats {
 	struct c25_usage usage;		/* all zero without a table */
 	struct c25_push_stats push;
 	struct c25_serve_stats serve;
+	struct c25_store_stats store;
 	uint64_t mappings;
 	uint64_t parked;		/* assignments that no connector is
 					 * there for */

@@ -135,6 +135,7 @@ print_stats(struct c25_daemon *d, struct c25_buf *out)
 	s.elapsed_ms = c25_now_ms() - d->reset_ms;
 	s.serve = *c25_serve_stats(d->serve);
 	s.mappings = c25_mappings_count(c25_serve_mappings(d->serve));
+	c25_store_stats(c25_persist_store(d->persist), &s.store);
 	if (d->table == NULL) {
 		c25_report_stats(out, &s);
 		return;

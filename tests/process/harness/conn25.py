@@ -178,6 +178,11 @@ class Conn25d:
                                         str(transit[0]), line))
         return found
 
+    def wait_saved(self):
+        """Until everything is in the database."""
+        wait_for(lambda: self.stat("store.pending") == 0,
+                 f"{self.name} to have written all")
+
     def mappings(self):
         """What list_mappings prints."""
         found = []
@@ -224,6 +229,19 @@ def post(port, body, method="POST", path=PATH, source="127.0.0.1",
         return response.status, json.loads(data)
     except ValueError:
         return response.status, data
+
+
+def epoch(port, source="127.0.0.1", host="127.0.0.2"):
+    """The Conn25-Epoch that the connector says."""
+    connection = http.client.HTTPConnection(
+        host, port, timeout=scaled(10), source_address=(source, 0))
+    try:
+        connection.request("POST", PATH, b"{}")
+        response = connection.getresponse()
+        response.read()
+        return response.headers["Conn25-Epoch"]
+    finally:
+        connection.close()
 
 
 def entry(transit, destination, app="wiki", **more):
