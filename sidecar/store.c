@@ -199,11 +199,11 @@ c25_store_flush(struct c25_store *s)
 /* ---- writing ------------------------------------------------------------ */
 
 /*
- * Make the database anew, in place of one that has gone or is damaged; also
- * before start. Ask for everything again.
+ * Make the database anew and ask for everything again; also before start.
+ * `damage` is what is wrong with the one that is there; NULL: ours has gone.
  */
 static int
-renew(struct c25_store *s, const char *why, struct c25_error *err)
+renew(struct c25_store *s, const char *damage, struct c25_error *err)
 {
 	int fd, r;
 
@@ -216,9 +216,13 @@ renew(struct c25_store *s, const char *why, struct c25_error *err)
 		}
 	}
 	if (r == 0)
-		r = c25_db_renew(&s->db, why, err);
+		r = c25_db_renew(&s->db, damage != NULL ? damage :
+			"it was put there while conn25d runs", err);
 	if (r != 0)
 		return r;
+	if (damage == NULL)
+		c25_log(C25_LOG_ERROR, "%s: was removed or replaced while "
+			"conn25d runs: made anew", s->db.path);
 	s->foreign = s->started;
 	s->completing = false;
 	s->meta_due = true;
@@ -289,11 +293,9 @@ attempt(struct c25_store *s, struct c25_error *err)
 	int r = 0;
 
 	if (s->db.sqlite == NULL || c25_db_gone(&s->db)) {
-		r = renew(s, "it was put there while conn25d runs", err);
+		r = renew(s, NULL, err);
 		if (r != 0)
 			return r;
-		c25_log(C25_LOG_ERROR, "%s: was removed or replaced while "
-			"conn25d runs: made anew", s->db.path);
 	}
 	r = write_batch(s, &why);
 	if (r != -EUCLEAN)
