@@ -27,7 +27,7 @@ struct restoring {
 	int r;				/* of the last that was lost */
 };
 
-/* ---- changes -------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------- */
 
 static int
 put(struct c25_persist *p, const struct c25_mapping *it)
@@ -73,7 +73,7 @@ c25_persist_tick(struct c25_persist *p)
 	}
 }
 
-/* ---- start ---------------------------------------------------------------- */
+/* ---- start --------------------------------------------------------------- */
 
 static int
 restore_one(void *ctx, const struct c25_store_mapping *m)

@@ -49,7 +49,7 @@ check_rows(unsigned n, unsigned add)
 		    sf_number_of(&sf_got.m[i].transit) + add);
 }
 
-/* ---- a disk that fails ---------------------------------------------------- */
+/* ---- a disk that fails --------------------------------------------------- */
 
 static const struct {
 	int op, code;
@@ -218,7 +218,7 @@ START_TEST(a_full_disk_at_the_first_start)
 }
 END_TEST
 
-/* ---- a disk that stalls --------------------------------------------------- */
+/* ---- a disk that stalls -------------------------------------------------- */
 
 START_TEST(while_the_disk_stalls_nobody_waits_and_little_is_kept)
 {
@@ -246,7 +246,7 @@ START_TEST(while_the_disk_stalls_nobody_waits_and_little_is_kept)
 }
 END_TEST
 
-/* ---- files that disappear or go bad while we run -------------------------- */
+/* ---- files that disappear or go bad while we run ------------------------- */
 
 static void
 lose_file(void)
@@ -397,7 +397,7 @@ START_TEST(damage_again_and_again_is_no_pile_of_files)
 }
 END_TEST
 
-/* ---- killed --------------------------------------------------------------- */
+/* ---- killed -------------------------------------------------------------- */
 
 #define KILLS 200
 #define KILL_KEYS 48

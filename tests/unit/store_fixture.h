@@ -29,7 +29,7 @@ static struct c25_store *sf;		/* the store under test */
 static struct c25_error sf_err;
 static int sf_stderr = -1;		/* while the log is caught */
 
-/* ---- files ---------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------- */
 
 static inline int
 sf_remove_one(const char *path, const struct stat *st, int type,
@@ -92,7 +92,7 @@ sf_write(const char *path, long at, const void *data, size_t len)
 	ck_assert_int_eq(fclose(f), 0);
 }
 
-/* ---- the log -------------------------------------------------------------- */
+/* ---- the log ------------------------------------------------------------- */
 
 static inline void
 sf_catch(void)
@@ -131,7 +131,7 @@ sf_logged(const char *text, unsigned want)
 	    text);
 }
 
-/* ---- the store ------------------------------------------------------------ */
+/* ---- the store ----------------------------------------------------------- */
 
 static inline int
 sf_try_open(void)
@@ -193,7 +193,7 @@ sf_teardown(void)
 	(void)dup2(sf_stderr, 2);
 }
 
-/* ---- the database behind its back ----------------------------------------- */
+/* ---- the database behind its back ---------------------------------------- */
 
 static inline void
 sf_sql(const char *sql)
@@ -226,7 +226,7 @@ sf_number(const char *sql)
 	return n;
 }
 
-/* ---- rows ----------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------- */
 
 static inline struct c25_addr
 sf_addr(const char *text)
