@@ -222,6 +222,11 @@ START_TEST(the_same_again_writes_nothing)
 	}
 	(void)sqlite3_finalize(stmt);
 	(void)sqlite3_close(db);
+	/* nor is a new date a reason to write */
+	sf_sql("UPDATE assignment SET stored_s = 1");
+	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	ck_assert_int_eq(sf_number("SELECT stored_s FROM assignment"), 1);
 	ck_assert_int_eq(version[0], version[1]);	/* the same */
 	ck_assert_int_ne(version[1], version[2]);	/* another lease */
 	ck_assert_int_ne(version[2], version[3]);	/* another time */

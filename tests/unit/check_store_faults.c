@@ -246,6 +246,38 @@ START_TEST(while_the_disk_stalls_nobody_waits_and_little_is_kept)
 }
 END_TEST
 
+/* Killed when one batch is written and what came meanwhile is not. */
+START_TEST(the_mark_stays_while_anything_is_unsaved)
+{
+	char epoch[C25_STORE_EPOCH_MAX];
+	int pipes[2], status;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(pipes), 0);
+	pid = fork();
+	if (pid == 0) {
+		sf_start_or_exit();
+		(void)!c25_store_flush(sf);
+		fv_stall(true);
+		(void)!sf_map(0, 0, 1);
+		fv_wait_stalled();
+		(void)!sf_map(1, 1, 1);
+		fv_fail(FV_WRITE, SQLITE_FULL, 1, false);
+		fv_stall(false);
+		while (!stats().failing)
+			;
+		(void)!write(pipes[1], c25_store_epoch(sf), sizeof(epoch));
+		(void)raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(read(pipes[0], epoch, sizeof(epoch)),
+	    sizeof(epoch));
+	sf_open();
+	ck_assert_uint_eq(sf_load_mappings(), 1);
+	ck_assert_str_ne(epoch, c25_store_epoch(sf));
+}
+END_TEST
+
 /* ---- files that disappear or go bad while we run ------------------------- */
 
 static void
@@ -568,6 +600,7 @@ main(void)
 	tcase_add_test(tc, a_full_disk_at_the_first_start);
 	tcase_add_test(tc,
 	    while_the_disk_stalls_nobody_waits_and_little_is_kept);
+	tcase_add_test(tc, the_mark_stays_while_anything_is_unsaved);
 	ADD_ROWS(tc, a_lost_database_is_made_anew_and_asked_for, lose_rows);
 	tcase_add_loop_test(tc,
 	    a_lost_database_that_is_not_complete_has_another_epoch, 0, 3);
