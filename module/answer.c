@@ -151,6 +151,8 @@ static enum c25_failure failure_of(int r, int full)
 		return C25_FAIL_TABLE_DAMAGED;
 	case -ESTALE:
 		return C25_FAIL_POLICY;
+	case -EBUSY:
+		return C25_FAIL_STARTING;
 	case -ENOMEM:
 		return C25_FAIL_MEMORY;
 	default:

@@ -42,6 +42,7 @@ enum c25_failure {
 	C25_FAIL_POLICY,		/* changes faster than we load it */
 	C25_FAIL_MEMORY,
 	C25_FAIL_SHARED,		/* an internal callback joined */
+	C25_FAIL_STARTING,		/* conn25d puts back what it knows */
 	C25_FAIL_OTHER,
 	C25_FAIL_COUNT
 };
@@ -227,8 +228,8 @@ void c25_bell_close(struct c25_worker *w);
  */
 struct dns_msg *c25_cache_lookup(struct module_qstate *qstate, bool *due);
 
-/* Make an answer from a kept message whose TTLs are absolute; everything of it
- * is locked. Returns: NULL: this can't be done so. */
+/* Make an answer from a kept message, whose TTLs are absolute; everything of
+ * it is locked. Returns: NULL: this can't be done so. */
 typedef struct dns_msg *c25_cache_user(void *arg,
 	const struct reply_info *kept, time_t now);
 
@@ -287,7 +288,7 @@ struct c25_ask {
 	struct regional *region;
 	struct edns_option **options;	/* for clients with EDNS */
 	unsigned clients;		/* who get this answer */
-	struct c25_hold *hold;		/* gets what is new; NULL: no one waits */
+	struct c25_hold *hold;		/* what is new goes here, or NULL */
 };
 
 /* The ask of a query state. */

@@ -225,6 +225,16 @@ on_changed(void *ctx)
 	c25_doorbell_ring(d->doorbell);
 }
 
+/* The module made an assignment. */
+static void
+on_seen(void *ctx, const struct c25_assignment *a)
+{
+	struct c25_daemon *d = ctx;
+
+	if (d->keep != NULL)
+		c25_keep_put(d->keep, a);
+}
+
 /* Before each sleep of the loop: nothing may be left undone. */
 static bool
 may_sleep(void *ctx)
@@ -348,9 +358,11 @@ client_close(struct c25_daemon *d)
 	if (d->table != NULL && c25_timer_armed(&d->reclaim))
 		c25_timer_stop(&d->reclaim);
 	c25_pusher_free(d->pusher);
+	c25_keep_free(d->keep);
 	c25_doorbell_close(d->doorbell);
 	c25_table_detach(d->table);
 	d->pusher = NULL;
+	d->keep = NULL;
 	d->doorbell = NULL;
 	d->table = NULL;
 }
@@ -372,7 +384,8 @@ client_open(struct c25_daemon *d, const struct c25_config *cfg,
 	r = table_open(d, cfg, out, err);
 	if (r != 0)
 		goto out;
-	r = c25_pusher_new(d->loop, d->table, on_changed, d, &d->pusher);
+	r = c25_pusher_new(d->loop, d->table, on_changed, on_seen, d,
+		&d->pusher);
 	if (r != 0) {
 		c25_fail(err, r, "pusher: out of memory");
 		goto out;
@@ -412,6 +425,21 @@ registry(struct c25_daemon *d, const struct c25_config *cfg,
 	return 0;
 }
 
+/* With the first policy: what an earlier conn25d knew. */
+static int
+remember(struct c25_daemon *d, struct c25_error *err)
+{
+	struct c25_policy *policy =
+		c25_push_policy(c25_pusher_push(d->pusher));
+
+	if (d->keep != NULL) {
+		c25_keep_policy(d->keep, policy);
+		return 0;
+	}
+	return c25_keep_start(c25_persist_store(d->persist), d->table,
+		policy, &d->keep, err);
+}
+
 /* Compile and publish a policy, and hand it to the pusher. */
 static int
 publish(struct c25_daemon *d, const struct c25_config *cfg,
@@ -438,7 +466,8 @@ publish(struct c25_daemon *d, const struct c25_config *cfg,
 		(unsigned long long)c25_table_generation(d->table),
 		cfg->domain_count, cfg->app_count, cfg->connector_count);
 	c25_doorbell_ring(d->doorbell);
-	return c25_pusher_configure(d->pusher, cfg, regs, err);
+	r = c25_pusher_configure(d->pusher, cfg, regs, err);
+	return r != 0 ? r : remember(d, err);
 }
 
 /* ---- configuration ----------------------------------------------------- */
@@ -545,6 +574,8 @@ on_tick(void *ctx)
 
 	c25_serve_tick(d->serve, c25_now_ms());
 	c25_persist_tick(d->persist);
+	if (d->keep != NULL)
+		c25_keep_tick(d->keep, c25_now_ms());
 	if (d->table != NULL && !d->replaced_told &&
 			c25_table_replaced(d->table)) {
 		d->replaced_told = true;
@@ -644,10 +675,11 @@ stop_all(struct c25_daemon *d)
 {
 	unsigned i;
 
+	/* first, as the store's thread reads the table */
+	c25_persist_close(d->persist);
 	client_close(d);
 	for (i = 0; i < C25_LISTENERS; i++)
 		c25_http_unlisten(d->listeners[i].http);
-	c25_persist_close(d->persist);
 	c25_serve_free(d->serve);
 	c25_control_close(d->control);	/* who waits for the end sees it */
 	c25_watch_close(d->signals);

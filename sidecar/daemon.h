@@ -36,6 +36,7 @@
 #include "control.h"
 #include "doorbell.h"
 #include "http.h"
+#include "keep.h"
 #include "loop.h"
 #include "persist.h"
 #include "pusher.h"
@@ -72,9 +73,10 @@ struct c25_daemon {
 	struct c25_daemon_listener listeners[C25_LISTENERS];
 	struct c25_serve *serve;
 	struct c25_persist *persist;
-	struct c25_table *table;	/* client role: these three */
+	struct c25_table *table;	/* client role: these four */
 	struct c25_doorbell *doorbell;
 	struct c25_pusher *pusher;
+	struct c25_keep *keep;
 	struct c25_timer tick;
 	struct c25_timer reclaim;
 	bool replaced_told;		/* logged that the table has gone */

@@ -22,6 +22,7 @@ struct c25_pusher {
 	struct c25_loop *loop;
 	struct c25_table *table;
 	void (*changed)(void *ctx);
+	void (*seen)(void *ctx, const struct c25_assignment *a);
 	void *ctx;
 	struct c25_pushq *push;
 	struct c25_timer timer;
@@ -34,8 +35,12 @@ static int
 op_take(void *ctx, struct c25_ref *ref)
 {
 	struct c25_pusher *pu = ctx;
+	struct c25_assignment a;
+	int r = c25_table_take(pu->table, ref);
 
-	return c25_table_take(pu->table, ref);
+	if (r == 1 && c25_table_by_ref(pu->table, *ref, &a) == 0)
+		pu->seen(pu->ctx, &a);
+	return r;
 }
 
 static int
@@ -155,7 +160,9 @@ on_done(void *ctx, const struct c25_http_result *r)
 
 int
 c25_pusher_new(struct c25_loop *loop, struct c25_table *table,
-	void (*changed)(void *ctx), void *ctx, struct c25_pusher **out)
+	void (*changed)(void *ctx),
+	void (*seen)(void *ctx, const struct c25_assignment *a), void *ctx,
+	struct c25_pusher **out)
 {
 	struct c25_pusher *pu = calloc(1, sizeof(*pu));
 	uint64_t seed;
@@ -165,6 +172,7 @@ c25_pusher_new(struct c25_loop *loop, struct c25_table *table,
 	pu->loop = loop;
 	pu->table = table;
 	pu->changed = changed;
+	pu->seen = seen;
 	pu->ctx = ctx;
 	randombytes_buf(&seed, sizeof(seed));
 	if (c25_push_new(&ops, pu, c25_table_capacity(table), seed,

@@ -6,7 +6,7 @@
  * Example (conn25d):
  *	struct c25_pusher *pu;
  *
- *	c25_pusher_new(loop, table, ring_all_bells, d, &pu);
+ *	c25_pusher_new(loop, table, ring_all_bells, note, d, &pu);
  *	c25_pusher_configure(pu, cfg, regs, &err);  after c25_table_publish(),
  *						    at start and each reload
  *	c25_pusher_work(pu);	the doorbell rang, or c25_table_sleep() said
@@ -30,12 +30,15 @@
 struct c25_pusher;
 
 /*
- * `changed` is called when push states changed: ring the module's bells.
+ * `changed` is called when push states changed: ring the module's bells;
+ * `seen` with each assignment that the module has made since.
  * Owns: the pusher; loop and table must outlive it.
  * Returns: 0; -ENOMEM.
  */
 int c25_pusher_new(struct c25_loop *loop, struct c25_table *table,
-	void (*changed)(void *ctx), void *ctx, struct c25_pusher **out)
+	void (*changed)(void *ctx),
+	void (*seen)(void *ctx, const struct c25_assignment *a), void *ctx,
+	struct c25_pusher **out)
 	__attribute__((warn_unused_result));
 void c25_pusher_free(struct c25_pusher *pu);	/* NULL is fine */
 

@@ -21,6 +21,7 @@
 
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 #define LOOK_MS 1000u			/* is the file still there? */
+#define SWEEP_ROWS 4096		/* between two looks for other work */
 #define PAUSE_MS 1000u			/* after a failure, doubled ... */
 #define PAUSE_MAX_MS 30000u		/* ... up to this */
 #define RENEW_MS 60000u			/* between two on account of damage */
@@ -58,6 +59,11 @@ struct c25_store {
 	bool wants[C25_STORE_KINDS];
 	bool complete;			/* all mappings were put again */
 	uint64_t attempts;
+	bool sweep;			/* a walk is wanted or under way */
+	struct c25_store_cursor sweep_at;	/* the writer's */
+	bool (*alive)(void *ctx, const struct c25_name *domain,
+		const struct c25_addr *destination);
+	void *alive_ctx;
 	struct c25_store_stats stats;	/* pending: of the batch */
 };
 
@@ -136,6 +142,12 @@ c25_store_remove_mapping(struct c25_store *s, const char *peer,
 }
 
 bool
+c25_store_started(const struct c25_store *s)
+{
+	return s->started;
+}
+
+bool
 c25_store_wants(struct c25_store *s, enum c25_store_kind kind)
 {
 	bool wants;
@@ -194,6 +206,56 @@ c25_store_flush(struct c25_store *s)
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
 	return r;
+}
+
+void
+c25_store_sweep_assignments(struct c25_store *s,
+	bool (*alive)(void *ctx, const struct c25_name *domain,
+	const struct c25_addr *destination), void *ctx)
+{
+	(void)pthread_mutex_lock(&s->mutex);
+	if (!s->sweep) {
+		s->sweep = true;
+		s->alive = alive;
+		s->alive_ctx = ctx;
+		memset(&s->sweep_at, 0, sizeof(s->sweep_at));
+		(void)pthread_cond_signal(&s->work);
+	}
+	(void)pthread_mutex_unlock(&s->mutex);
+}
+
+/* One key of the database. */
+static void
+sweep_one(void *ctx, const struct c25_name *domain,
+	const struct c25_addr *destination)
+{
+	struct c25_store *s = ctx;
+
+	if (s->alive(s->alive_ctx, domain, destination))
+		return;
+	(void)!c25_store_remove_assignment(s, domain, destination);
+	/* Was it made anew, and put, just now? Then that put is undone. */
+	if (!s->alive(s->alive_ctx, domain, destination))
+		return;
+	(void)pthread_mutex_lock(&s->mutex);
+	s->wants[C25_STORE_ASSIGNMENTS] = true;
+	(void)pthread_mutex_unlock(&s->mutex);
+}
+
+/* A piece of the walk, with the mutex not held. */
+static void
+sweep_piece(struct c25_store *s)
+{
+	struct c25_error err = { "" };
+
+	if (s->db.sqlite == NULL || c25_rows_keys(&s->db, &s->sweep_at,
+			SWEEP_ROWS, sweep_one, s, &err) != 0)
+		s->sweep_at.done = true;	/* another time */
+	if (!s->sweep_at.done)
+		return;
+	(void)pthread_mutex_lock(&s->mutex);
+	s->sweep = false;
+	(void)pthread_mutex_unlock(&s->mutex);
 }
 
 /* ---- writing ------------------------------------------------------------ */
@@ -387,7 +449,7 @@ wait_for_work(struct c25_store *s)
 	struct timespec ts;
 
 	while (!s->stop && !s->hurry && (s->due_ms == 0 || now < s->due_ms) &&
-			now < look) {
+			now < look && !s->sweep) {
 		until = s->due_ms != 0 && s->due_ms < look ? s->due_ms : look;
 		ts = (struct timespec){ .tv_sec = (time_t)(until / 1000),
 			.tv_nsec = (long)(until % 1000) * 1000000 };
@@ -435,6 +497,11 @@ writer(void *ctx)
 		}
 		if (work)
 			attempt_locked(s);
+		if (s->sweep && !s->stop) {
+			(void)pthread_mutex_unlock(&s->mutex);
+			sweep_piece(s);
+			(void)pthread_mutex_lock(&s->mutex);
+		}
 		if (s->stop && (s->stats.failing || s->set.count == 0))
 			break;
 	}

@@ -144,6 +144,9 @@ int c25_store_open(const struct c25_store_options *options,
 int c25_store_start(struct c25_store *s, struct c25_error *err)
 	__attribute__((warn_unused_result));
 
+/* Has it begun to write? Then nothing can be loaded any more. */
+bool c25_store_started(const struct c25_store *s);
+
 /* Write what is left (if it was started), and close. What can't be written is
  * logged. NULL is fine. */
 void c25_store_close(struct c25_store *s);
@@ -205,6 +208,17 @@ int c25_store_remove_mapping(struct c25_store *s, const char *peer,
  * second or so.
  */
 bool c25_store_wants(struct c25_store *s, enum c25_store_kind kind);
+
+/*
+ * Walk through the database in pieces, and remove each assignment for which
+ * alive() says false: one may have ended without anybody noticing. A walk
+ * that is under way goes on; nothing more happens then.
+ * Threads: alive() is called by the store's own thread, until
+ * c25_store_close().
+ */
+void c25_store_sweep_assignments(struct c25_store *s,
+	bool (*alive)(void *ctx, const struct c25_name *domain,
+	const struct c25_addr *destination), void *ctx);
 
 /* All mappings have been put again. Until then a crash would show as lost
  * state; see "epoch". */

@@ -185,6 +185,19 @@ int c25_rows_mappings(struct c25_db *d, const struct c25_db_meta *now,
 	void *ctx, struct c25_store_loaded *out, struct c25_error *err)
 	__attribute__((warn_unused_result));
 
+/* Where a walk through the keys is. */
+struct c25_store_cursor {
+	struct c25_name domain;
+	struct c25_addr destination;
+	bool done;
+};
+
+/* Give the next `limit` keys of assignments to fn. Returns: as above. */
+int c25_rows_keys(struct c25_db *d, struct c25_store_cursor *at, int limit,
+	void (*fn)(void *ctx, const struct c25_name *domain,
+	const struct c25_addr *destination), void *ctx,
+	struct c25_error *err) __attribute__((warn_unused_result));
+
 /* ---- store_mark.c ------------------------------------------------------- */
 
 struct c25_mark;

@@ -23,7 +23,9 @@ const char c25_rows_schema[] =
 	"  magic BLOB NOT NULL, transit BLOB NOT NULL, app TEXT NOT NULL,"
 	"  connector TEXT NOT NULL, lease_s INTEGER NOT NULL,"
 	"  stored_s INTEGER NOT NULL,"
-	"  PRIMARY KEY (domain, destination)) STRICT, WITHOUT ROWID;"
+	"  PRIMARY KEY (domain, destination),"
+	/* who had it before has ended, whether that was noticed or not */
+	"  UNIQUE (magic) ON CONFLICT REPLACE) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE mapping ("
 	"  peer TEXT NOT NULL, transit BLOB NOT NULL,"
 	"  destination BLOB NOT NULL, app TEXT NOT NULL,"
@@ -40,7 +42,8 @@ static const struct table {
 	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii",
 		"INSERT INTO assignment VALUES"
 		" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
-		" ON CONFLICT DO UPDATE SET magic = ?3, transit = ?4,"
+		" ON CONFLICT (domain, destination)"
+		" DO UPDATE SET magic = ?3, transit = ?4,"
 		"  app = ?5, connector = ?6, lease_s = ?7, stored_s = ?8"
 		" WHERE magic <> ?3 OR transit <> ?4 OR app <> ?5"
 		"  OR connector <> ?6 OR lease_s <> ?7",
@@ -288,11 +291,10 @@ get_text(struct reading *r, int column, const char *what, size_t min,
 }
 
 static void
-read_assignment(struct reading *r, struct c25_store_assignment *a)
+read_key(struct reading *r, struct c25_store_assignment *a)
 {
 	const void *wire = sqlite3_column_blob(r->stmt, 0);
 	int len = sqlite3_column_bytes(r->stmt, 0);
-	int64_t lease;
 
 	if (wire != NULL && len <= C25_NAME_MAX &&
 			c25_name_valid(wire, (size_t)len)) {
@@ -302,6 +304,14 @@ read_assignment(struct reading *r, struct c25_store_assignment *a)
 		r->why = "domain";
 	}
 	get_addr(r, 1, "destination", &a->destination);
+}
+
+static void
+read_assignment(struct reading *r, struct c25_store_assignment *a)
+{
+	int64_t lease;
+
+	read_key(r, a);
 	get_addr(r, 2, "magic", &a->magic);
 	get_addr(r, 3, "transit", &a->transit);
 	a->app = get_text(r, 4, "app", 1, C25_APP_NAME_MAX);
@@ -436,4 +446,45 @@ c25_rows_mappings(struct c25_db *d, const struct c25_db_meta *now,
 
 	return walk(d, &tables[C25_STORE_MAPPINGS], one_mapping, &to, out,
 		err);
+}
+
+/* Keys in their order, after the one that was last. */
+static const char keys_sql[] = "SELECT domain, destination FROM assignment"
+	" WHERE (domain, destination) > (?1, ?2)"
+	" ORDER BY domain, destination LIMIT ?3";
+
+int
+c25_rows_keys(struct c25_db *d, struct c25_store_cursor *at, int limit,
+	void (*fn)(void *ctx, const struct c25_name *domain,
+	const struct c25_addr *destination), void *ctx,
+	struct c25_error *err)
+{
+	struct reading r = { 0 };
+	struct c25_store_assignment a;
+	int code, n = 0, result = prepare(d, keys_sql, &r.stmt, err);
+
+	if (result != 0)
+		return result;
+	(void)sqlite3_bind_blob(r.stmt, 1, at->domain.wire, at->domain.len,
+		SQLITE_STATIC);
+	(void)sqlite3_bind_blob(r.stmt, 2, at->destination.bytes,
+		(int)c25_addr_len(&at->destination), SQLITE_STATIC);
+	(void)sqlite3_bind_int(r.stmt, 3, limit);
+	while ((code = sqlite3_step(r.stmt)) == SQLITE_ROW) {
+		r.why = NULL;
+		n++;
+		read_key(&r, &a);
+		if (r.why == NULL)
+			fn(ctx, &a.domain, &a.destination);
+	}
+	if (n > 0 && r.why == NULL) {
+		at->domain = a.domain;
+		at->destination = a.destination;
+	}
+	/* a row that makes no sense ends it: the next time is soon enough */
+	at->done = n < limit || r.why != NULL;
+	if (code != SQLITE_DONE)
+		result = c25_db_fail(d, code, "can't be read", err);
+	(void)sqlite3_finalize(r.stmt);
+	return result;
 }

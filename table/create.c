@@ -39,6 +39,7 @@ init_contents(struct c25_table *t, struct c25_error *err)
 		atomic_store_explicit(&heads[i], C25_NIL,
 		    memory_order_relaxed);
 	c25_wheel_start(t);
+	atomic_store(&t->h->closed, 1);
 	p->magic = C25_TABLE_MAGIC;
 	return 0;
 }
@@ -225,6 +226,10 @@ c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
 	memcpy(t->h->p.hash_key, old->hash_key, sizeof(old->hash_key));
 	memcpy(t->hash_key, old->hash_key, sizeof(old->hash_key));
 	copy_registry(t, old);
+	if (!old->foreign)
+		atomic_store(&t->h->closed, atomic_load(&old->h->closed));
+	else
+		atomic_store(&t->h->closed, 0);
 	if ((r = copy_assignments(t, old, err)) != 0 ||
 	    (r = put_in_place(t, tmp, err)) != 0) {
 		if (!was_retired)

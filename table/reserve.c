@@ -206,6 +206,8 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 	if (atomic_load(&t->h->p.retired) != 0 ||
 	    c25_table_generation(t) != c25_policy_generation(policy))
 		return -ESTALE;
+	if (c25_table_closed(t))
+		return -EBUSY;
 	r = c25_walk(t, p, out);
 	if (r == 0 && renew(t, out, until))
 		return 0;

@@ -252,6 +252,18 @@ c25_table_detach(struct c25_table *t)
 }
 
 bool
+c25_table_closed(const struct c25_table *t)
+{
+	return atomic_load(&t->h->closed) != 0;
+}
+
+void
+c25_table_begin(struct c25_table *t)
+{
+	atomic_store(&t->h->closed, 0);
+}
+
+bool
 c25_table_retired(const struct c25_table *t)
 {
 	return atomic_load(&t->h->p.retired) != 0;

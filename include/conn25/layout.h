@@ -194,7 +194,8 @@ struct c25_prefix_d {
 struct c25_header_d {
 	struct c25_prefix_d p;
 	_Atomic uint32_t asleep;	/* conn25d waits for the doorbell */
-	uint32_t pad;
+	_Atomic uint32_t closed;	/* nothing new until conn25d has put
+					 * back what it has in its database */
 	_Atomic uint64_t ring_head;	/* entries ever written */
 	_Atomic uint64_t pending;	/* assignments not acknowledged */
 	_Atomic uint64_t unlinks;	/* odd while chains are taken apart */
@@ -228,7 +229,7 @@ void c25_layout_compute(uint32_t capacity, struct c25_layout *out);
 	    offsetof(struct c25_header_d, pools)), \
 	    sizeof(struct c25_slot_d)), sizeof(struct c25_poolset_d)), \
 	    sizeof(struct c25_connector_d)), C25_RING_SIZE), \
-	    C25_WHEEL_TICKS), 2 /* bump when a meaning changes */)
+	    C25_WHEEL_TICKS), 3 /* bump when a meaning changes */)
 
 _Static_assert(sizeof(union c25_content_d) == 8 * C25_CONTENT_WORDS,
 	"content is whole words");

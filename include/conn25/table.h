@@ -97,7 +97,8 @@ struct c25_assignment {
  * that no one ever sees half a table). A table already there is marked
  * retired and replaced: call c25_table_attach() first and use that one if
  * it is good.
- * Mode 0660; `gid` (gid_t)-1 keeps the process's group.
+ * Mode 0660; `gid` (gid_t)-1 keeps the process's group. It is closed: see
+ * c25_table_begin().
  * Owns: the handle; c25_table_detach() frees it.
  * Returns: 0; -EINVAL (capacity); -ENOSPC, -EACCES, other -errno of the file
  * operations, each with err set.
@@ -105,6 +106,14 @@ struct c25_assignment {
 int c25_table_create(const char *run_dir, uint32_t capacity, gid_t gid,
 	struct c25_table **out, struct c25_error *err)
 	__attribute__((warn_unused_result));
+
+/*
+ * A new table is closed: nothing is reserved in it before conn25d has put
+ * back what it remembers (c25_table_restore()), so that nobody takes its
+ * addresses meanwhile. Then it begins. Process: begin in conn25d only.
+ */
+bool c25_table_closed(const struct c25_table *t);
+void c25_table_begin(struct c25_table *t);
 
 /*
  * Make a table in the place of the one that is there, with everything that
@@ -216,6 +225,7 @@ struct c25_want {
  * that family); -ESTALE (the policy is no longer current and the pools it
  * knew changed: load it again); -EUCLEAN (table damaged); -EINVAL.
  * -ESTALE also means that the table was retired: attach to its successor.
+ * -EBUSY: it has not begun yet.
  * On failure nothing stays taken.
  */
 int c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,

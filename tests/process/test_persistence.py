@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a connector keeps over its death (DESIGN 6, 7): its mappings and its
-epoch, in stateDir/conn25.db."""
+"""What conn25d keeps over its death in stateDir/conn25.db (DESIGN 6, 7): a
+connector its mappings and its epoch, a client its assignments."""
 
 import glob
 import os
@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from harness import zones
 from harness.conn25 import (CONN25D, Conn25d, codes, connector_config, entry,
                             epoch, post, post_entries)
 from harness.process import free_port
@@ -603,3 +604,104 @@ def test_post_reaches_it_only_with_its_mappings_restored(connector):
             return False
     wait_for(answered, "the first answer")
     assert connector.held() == held
+
+
+# ---- the client's assignments -----------------------------------------------
+
+NAMES = [zones.bulk_name(n) for n in range(40)] + [
+    "wiki.corp.example", "chain.wiki.corp.example"]
+
+
+def told(world, names=None):
+    """What clients are told now."""
+    return {name: world.magic(name) for name in names or NAMES}
+
+
+def addresses_of(world):
+    return {(a.domain, a.destination): (a.magic, a.transit)
+            for a in world.client.assignments()}
+
+
+def wait_stored(world):
+    wait_for(lambda: world.client.stat("store.pending") == 0,
+             "everything to be written")
+
+
+def lose_run_dir(world):
+    """As a reboot does to a tmpfs."""
+    for path in glob.glob(os.path.join(world.client.run_dir, "*")):
+        os.unlink(path)
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_after_a_reboot_clients_find_what_they_were_told(fresh, how):
+    world = fresh()
+    before, assigned = told(world), addresses_of(world)
+    wait_stored(world)
+    if how == "killed":
+        world.unbound.process.kill()
+        world.client.process.kill()
+    else:
+        world.unbound.stop()
+        world.client.stop()
+    lose_run_dir(world)
+    world.client.start()
+    assert addresses_of(world) == assigned
+    world.unbound.start()
+    world.wait_attached()
+    assert told(world) == before
+    world.wait_mapped()
+    # And nobody else gets an address that is taken.
+    more = told(world, [zones.bulk_name(n) for n in range(100, 140)])
+    assert not {m for magic in more.values() for m in magic} \
+        & {m for magic in before.values() for m in magic}
+
+
+def test_table_removed_under_both_is_filled_again(fresh):
+    world = fresh()
+    before = told(world)
+    wait_stored(world)
+    world.client.process.kill()
+    lose_run_dir(world)
+    # Unbound goes on with what it has mapped.
+    assert told(world) == before
+    world.client.start()
+    wait_for(lambda: world.client.assignments(), "the assignments")
+    assert told(world) == before
+    world.wait_mapped()
+
+
+def test_unbound_assigns_while_conn25d_is_away(fresh):
+    """They are in the table, and get into the database later."""
+    world = fresh()
+    world.client.process.kill()
+    before = told(world)
+    world.client.start()
+    wait_for(lambda: len(world.client.assignments()) >= len(NAMES),
+             "the assignments")
+    wait_stored(world)
+    world.unbound.process.kill()
+    world.client.process.kill()
+    lose_run_dir(world)
+    world.client.start()
+    world.unbound.start()
+    world.wait_attached()
+    assert told(world) == before
+
+
+def test_what_the_configuration_lost_is_not_put_back(fresh):
+    world = fresh()
+    before = told(world)
+    assert len(addresses_of(world)) > 80
+    wait_stored(world)
+    world.client.stop()
+    lose_run_dir(world)
+    config = dict(world.client.config)
+    config["apps"] = [app for app in config["apps"]
+                      if app["name"] != "bulk"]
+    world.client.configure(config)
+    world.client.start()
+    world.client.process.wait_log("assignments: .*not in the configuration")
+    assert {domain for domain, _ in addresses_of(world)} == {
+        "wiki.corp.example", "chain.wiki.corp.example"}
+    assert world.magic("wiki.corp.example") == before["wiki.corp.example"]

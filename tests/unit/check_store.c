@@ -46,6 +46,7 @@ START_TEST(assignments_come_back_as_they_were)
 	struct c25_store_assignment a = assignment("wiki.example",
 	    "10.1.2.3"), six;
 	char app[C25_APP_NAME_MAX + 1], connector[C25_CONNECTOR_NAME_MAX + 1];
+	struct c25_addr first;
 	int64_t before = (int64_t)time(NULL);
 
 	memset(app, 'a', sizeof(app));
@@ -68,6 +69,8 @@ START_TEST(assignments_come_back_as_they_were)
 	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
 	ck_assert_int_eq(c25_store_put_assignment(sf, &six), 0);
 	a.destination = sf_addr("10.1.2.4");
+	first = a.magic;
+	a.magic = sf_addr("100.64.0.99");
 	a.connector = "";
 	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
 	reopen();
@@ -77,7 +80,8 @@ START_TEST(assignments_come_back_as_they_were)
 		    got->domain.len == 255 ? &six : &a;
 
 		ck_assert(c25_name_eq(&got->domain, &want->domain));
-		ck_assert(c25_addr_eq(&got->magic, &want->magic));
+		ck_assert(c25_addr_eq(&got->magic, want == &a &&
+		    got->destination.bytes[3] == 3 ? &first : &want->magic));
 		ck_assert(c25_addr_eq(&got->transit, &want->transit));
 		ck_assert_str_eq(got->app, want->app);
 		ck_assert_uint_eq(got->lease_s, want->lease_s);
@@ -87,6 +91,72 @@ START_TEST(assignments_come_back_as_they_were)
 		    got->destination.bytes[3] == 3 ? "office-1" : "");
 	}
 	ck_assert_uint_eq(sf_got.loaded.skipped, 0);
+}
+END_TEST
+
+/* Who had the address before has ended, though nobody noticed. */
+START_TEST(a_magic_address_has_one_owner)
+{
+	struct c25_store_assignment a = assignment("old.example",
+	    "10.1.2.3"), b = assignment("new.example", "10.1.2.3");
+
+	sf_start();
+	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	b.magic = a.magic;
+	ck_assert_int_eq(c25_store_put_assignment(sf, &b), 0);
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	/* it gets another one, then back the first */
+	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+	b.magic = sf_addr("100.64.7.7");
+	ck_assert_int_eq(c25_store_put_assignment(sf, &b), 0);
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	b.magic = a.magic;
+	ck_assert_int_eq(c25_store_put_assignment(sf, &b), 0);
+	reopen();
+	ck_assert_uint_eq(sf_load_assignments(), 1);
+	ck_assert(c25_name_eq(&sf_got.a[0].domain, &b.domain));
+}
+END_TEST
+
+static _Atomic unsigned asked;
+
+static bool
+is_even(void *ctx, const struct c25_name *domain,
+    const struct c25_addr *destination)
+{
+	asked++;
+	return (destination->bytes[2] * 250 + destination->bytes[3]) % 2 ==
+	    0;
+}
+
+START_TEST(what_has_ended_is_swept)
+{
+	struct c25_store_stats stats;
+	struct c25_store_assignment a;
+	char text[32];
+
+	sf_start();
+	for (unsigned i = 0; i < 10000; i++) {
+		(void)snprintf(text, sizeof(text), "10.9.%u.%u", i / 250,
+		    i % 250);
+		a = assignment("swept.example", text);
+		a.magic.bytes[2] = (uint8_t)(i / 250);
+		a.magic.bytes[3] = (uint8_t)(i % 250);
+		ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+	}
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	asked = 0;
+	c25_store_sweep_assignments(sf, is_even, NULL);
+	c25_store_sweep_assignments(sf, is_even, NULL);
+	do {
+		ck_assert_int_eq(c25_store_flush(sf), 0);
+		c25_store_stats(sf, &stats);
+	} while (stats.written < 15000);
+	ck_assert_uint_eq(asked, 15000);
+	ck_assert(!c25_store_wants(sf, C25_STORE_ASSIGNMENTS));
+	reopen();
+	ck_assert_uint_eq(sf_load_assignments(), 5000);
 }
 END_TEST
 
@@ -633,6 +703,8 @@ main(void)
 	tcase_set_timeout(tc, 300);
 	tcase_add_checked_fixture(tc, sf_setup, sf_teardown);
 	tcase_add_test(tc, assignments_come_back_as_they_were);
+	tcase_add_test(tc, a_magic_address_has_one_owner);
+	tcase_add_test(tc, what_has_ended_is_swept);
 	tcase_add_test(tc, mappings_come_back_as_they_were);
 	tcase_add_test(tc, the_newest_wins_and_what_is_removed_is_gone);
 	tcase_add_test(tc, removed_and_put_again_in_one_batch);

@@ -419,6 +419,24 @@ static const struct {
 	{ "fd00::1", "100.64.0.77", "fd25:2::9", 0, -EINVAL, NULL },
 };
 
+START_TEST(closed_until_it_begins)
+{
+	struct c25_assignment a;
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	atomic_store(&f.t->h->closed, 1);
+	ck_assert(c25_table_closed(f.t));
+	ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &a, NULL),
+	    -EBUSY);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	c25_table_begin(f.t);
+	ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1", &a, NULL),
+	    0);
+}
+END_TEST
+
 START_TEST(restored_with_its_addresses)
 {
 	struct c25_saved s = { .name = fx_name("old.example"),
@@ -1039,6 +1057,7 @@ main(void)
 	tcase_add_test(tc, dropped_keeps_its_addresses_for_the_quarantine);
 	tcase_add_test(tc, moved_to_another_connector);
 	tcase_add_test(tc, moved_within_one_pool_keeps_its_transit_address);
+	tcase_add_test(tc, closed_until_it_begins);
 	ADD_ROWS(tc, restored_with_its_addresses, restore_rows);
 	tcase_add_loop_test(tc, migrated_with_all_that_lives, 0, 4);
 	tcase_add_test(tc, migration_that_fails_changes_nothing);

@@ -104,6 +104,7 @@ fx_open(struct fixture *f, uint32_t capacity)
 	ck_assert_ptr_nonnull(mkdtemp(f->dir));
 	ck_assert_msg(c25_table_create(f->dir, capacity, (gid_t)-1, &f->t,
 	    &err) == 0, "%s", err.text);
+	c25_table_begin(f->t);
 	ck_assert_int_eq(c25_table_connector_reg(f->t, "c0"), 0);
 }
 

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * keep.h - the client role's assignments in the store, and back: what
+ * conn25d knows of them when the table is gone, as after a reboot.
+ *
+ * Example (conn25d):
+ *	r = c25_table_publish(table, blob, len, &err);
+ *	if (r == 0)
+ *		r = c25_keep_start(store, table, policy, &keep, &err);
+ *	each time the table's ring or a walk gives an assignment:
+ *		c25_keep_put(keep, &a);
+ *	each second:	c25_keep_tick(keep, now);
+ *	c25_keep_free(keep);		after c25_persist_close()
+ *
+ * Rules
+ *   truth      is the table, as long as it is there: Unbound goes on assigning
+ *              while conn25d is away. What the database has beyond that has
+ *              ended. Only a table that has not begun is filled from it.
+ *   policy     assignments whose domain is not rewritten any more, or whose
+ *              magic address is in no pool, are not put back, and removed.
+ *   leases     a lease is kept as a length: what was promised last can't have
+ *              been longer than that from now on.
+ *   threads    the loop's; the store's thread reads the table.
+ */
+#ifndef CONN25_KEEP_H
+#define CONN25_KEEP_H
+
+#include <stdint.h>
+
+#include "conn25/error.h"
+#include "conn25/policy.h"
+#include "conn25/table.h"
+#include "store.h"
+
+#define C25_KEEP_SWEEP_MS (10u * 60 * 1000)	/* for what has ended */
+
+struct c25_keep;
+
+/*
+ * Fill a table that has not begun from the store, if that hasn't been started
+ * yet, and let the table begin. The policy is the published one; a reference
+ * is taken.
+ * Owns: *out; store and table outlive it, but for the store's own thread,
+ * which must have ended before c25_keep_free().
+ * Returns: 0; -ENOMEM; -EIO (the database can't be read).
+ */
+int c25_keep_start(struct c25_store *store, struct c25_table *table,
+	struct c25_policy *policy, struct c25_keep **out,
+	struct c25_error *err) __attribute__((warn_unused_result));
+
+/* Another policy was published. */
+void c25_keep_policy(struct c25_keep *k, struct c25_policy *policy);
+
+/* Note an assignment; one that is noted already costs next to nothing. */
+void c25_keep_put(struct c25_keep *k, const struct c25_assignment *a);
+
+/* Each second: put everything again when the store asks, in pieces, and now
+ * and then look for what has ended. */
+void c25_keep_tick(struct c25_keep *k, uint64_t now_ms);
+
+void c25_keep_free(struct c25_keep *k);		/* NULL is fine */
+
+#endif

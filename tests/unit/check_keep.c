@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests of assignments in the store and back: with a real table and a real
+ * database. */
+
+#include <errno.h>
+
+#include "conn25/layout.h"
+#include "sidecar/keep.h"
+#include "table/internal.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/suite.h"
+
+static struct fixture f;
+static struct c25_store *store;
+static struct c25_keep *keep;
+static char state_dir[80];
+static size_t rows;
+
+static void
+open_store(void)
+{
+	struct c25_error err = { "" };
+
+	ck_assert_msg(c25_store_open(&(struct c25_store_options){
+	    .state_dir = state_dir }, &store, &err) == 0, "%s", err.text);
+}
+
+static void
+start_keep(void)
+{
+	struct c25_error err = { "" };
+
+	ck_assert_msg(c25_keep_start(store, f.t, f.p, &keep, &err) == 0,
+	    "%s", err.text);
+	ck_assert_int_eq(c25_store_start(store, &err), 0);
+}
+
+/* conn25d ends. */
+static void
+stop(void)
+{
+	c25_store_close(store);
+	c25_keep_free(keep);
+	store = NULL;
+	keep = NULL;
+}
+
+static void
+pools(const char *magic)
+{
+	f.range_count = 0;
+	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, magic);
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+	    "169.254.64.0/18");
+	fx_pool(&f, C25_POOL_V6_MAGIC, C25_CONNECTOR_NONE, "fd25:1::/64");
+	fx_pool(&f, C25_POOL_V6_TRANSIT, C25_CONNECTOR_NONE, "fd25:2::/64");
+	fx_publish(&f);
+}
+
+static void
+setup(void)
+{
+	fx_open(&f, 2048);
+	(void)snprintf(state_dir, sizeof(state_dir), "%s.state", f.dir);
+	pools("100.64.0.0/16");
+	open_store();
+	start_keep();
+}
+
+static void
+teardown(void)
+{
+	char command[200];
+
+	if (store != NULL)
+		stop();
+	c25_clock_set(NULL);
+	fx_close(&f);
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", state_dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* The machine went down: a new table, as conn25d makes it. */
+static void
+lose_table(const char *magic)
+{
+	struct c25_error err = { "" };
+
+	c25_policy_unref(f.p);
+	f.p = NULL;
+	c25_table_detach(f.t);
+	ck_assert_int_eq(c25_table_create(f.dir, 2048, (gid_t)-1, &f.t,
+	    &err), 0);
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c0"), 0);
+	pools(magic);
+	ck_assert(c25_table_closed(f.t));
+}
+
+static void
+verify(void)
+{
+	struct c25_error err = { "" };
+
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+}
+
+static void
+reserve(int i, struct c25_assignment *a)
+{
+	char domain[32];
+
+	(void)snprintf(domain, sizeof(domain), "n%d.example", i);
+	ck_assert_int_eq(fx_reserve(&f, domain, i % 2 ? "10.0.0.1" :
+	    "fd00::1", a, NULL), 0);
+	c25_keep_put(keep, a);
+}
+
+static int
+count_one(void *ctx, const struct c25_store_assignment *a)
+{
+	rows++;
+	return 0;
+}
+
+static size_t
+stored(void)
+{
+	struct c25_store_loaded loaded;
+	struct c25_error err;
+
+	rows = 0;
+	ck_assert_int_eq(c25_store_load_assignments(store, count_one, NULL,
+	    &loaded, &err), 0);
+	return rows;
+}
+
+START_TEST(a_lost_table_is_filled_again)
+{
+	static struct c25_assignment a[1000];
+	struct c25_assignment b;
+
+	for (int i = 0; i < 1000; i++)
+		reserve(i, &a[i]);
+	stop();
+	lose_table("100.64.0.0/16");
+	open_store();
+	ck_assert_uint_eq(stored(), 1000);
+	/* nobody takes an address before */
+	ck_assert_int_eq(fx_reserve(&f, "x.example", "10.0.0.1", &b, NULL),
+	    -EBUSY);
+	start_keep();
+	ck_assert(!c25_table_closed(f.t));
+	verify();
+	for (int i = 0; i < 1000; i++) {
+		ck_assert_int_eq(c25_table_by_key(f.t, &a[i].domain,
+		    &a[i].destination, &b), 0);
+		ck_assert(c25_addr_eq(&a[i].magic, &b.magic));
+		ck_assert(c25_addr_eq(&a[i].transit, &b.transit));
+		ck_assert_uint_eq(b.connector, a[i].connector);
+		/* the client may have been told just before */
+		ck_assert_uint_ge(b.lease_end_ms, c25_now_ms() + 299000);
+	}
+	ck_assert_int_eq(fx_reserve(&f, "x.example", "10.0.0.1", &b, NULL),
+	    0);
+	verify();
+}
+END_TEST
+
+START_TEST(what_the_policy_does_not_have_stays_away)
+{
+	struct c25_assignment a, b, c;
+	struct c25_store_assignment alien = { .domain =
+	    fx_name("other.domain"), .destination = fx_addr("10.0.0.1"),
+	    .magic = fx_addr("100.64.9.9"),
+	    .transit = fx_addr("169.254.64.99"), .app = "gone",
+	    .connector = "c0", .lease_s = 60 };
+
+	reserve(1, &a);
+	reserve(2, &b);
+	ck_assert_int_eq(c25_store_put_assignment(store, &alien), 0);
+	stop();
+	lose_table("100.99.0.0/16");	/* another magic pool for v4 */
+	open_store();
+	ck_assert_uint_eq(stored(), 3);
+	start_keep();
+	ck_assert_int_eq(c25_table_by_key(f.t, &a.domain, &a.destination,
+	    &c), -ENOENT);
+	ck_assert_int_eq(c25_table_by_key(f.t, &b.domain, &b.destination,
+	    &c), 0);
+	verify();
+	stop();
+	open_store();
+	ck_assert_uint_eq(stored(), 1);
+}
+END_TEST
+
+START_TEST(a_table_that_lives_on_is_the_truth)
+{
+	struct c25_assignment a, b, c;
+
+	reserve(1, &a);
+	reserve(2, &b);
+	stop();
+	/* while conn25d is away one ends and another is made */
+	ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
+	ck_assert_int_eq(fx_reserve(&f, "new.example", "10.0.0.1", &c,
+	    NULL), 0);
+	open_store();
+	start_keep();
+	ck_assert_int_eq(c25_table_by_key(f.t, &a.domain, &a.destination,
+	    &c), -ENOENT);
+	c25_keep_tick(keep, c25_now_ms());
+	stop();
+	open_store();
+	ck_assert_uint_eq(stored(), 2);
+	stop();
+}
+END_TEST
+
+static uint64_t fake_ms;
+
+static uint64_t
+fake_clock(void)
+{
+	return fake_ms;
+}
+
+START_TEST(what_ends_unnoticed_is_swept)
+{
+	struct c25_assignment a;
+	struct c25_store_stats stats;
+
+	fake_ms = c25_now_ms();
+	c25_clock_set(fake_clock);
+	for (int i = 0; i < 100; i++)
+		reserve(i, &a);
+	ck_assert_int_eq(c25_store_flush(store), 0);
+	fake_ms += 3600 * 1000;
+	while (c25_table_reclaim(f.t, 1000) > 0)
+		;
+	reserve(7, &a);
+	c25_keep_tick(keep, fake_ms);
+	do {
+		ck_assert_int_eq(c25_store_flush(store), 0);
+		c25_store_stats(store, &stats);
+	} while (stats.written < 100 + 99);
+	c25_clock_set(NULL);
+	stop();
+	open_store();
+	ck_assert_uint_eq(stored(), 1);
+}
+END_TEST
+
+START_TEST(a_smaller_table_takes_what_it_can)
+{
+	struct c25_assignment a;
+	struct c25_error err = { "" };
+	struct c25_usage u;
+
+	for (int i = 0; i < 100; i++)
+		reserve(i, &a);
+	stop();
+	c25_policy_unref(f.p);
+	f.p = NULL;
+	c25_table_detach(f.t);
+	ck_assert_int_eq(c25_table_create(f.dir, 64, (gid_t)-1, &f.t, &err),
+	    0);
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c0"), 0);
+	pools("100.64.0.0/16");
+	open_store();
+	start_keep();
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.assignments, 64);
+	verify();
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("keep");
+	TCase *tc = tcase_create("keep");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_lost_table_is_filled_again);
+	tcase_add_test(tc, what_the_policy_does_not_have_stays_away);
+	tcase_add_test(tc, a_table_that_lives_on_is_the_truth);
+	tcase_add_test(tc, what_ends_unnoticed_is_swept);
+	tcase_add_test(tc, a_smaller_table_takes_what_it_can);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
