@@ -57,13 +57,12 @@ def world(nsd, request):
     yield from _closing(World(nsd, request.module.__name__))
 
 
-@pytest.fixture
-def fresh(nsd, request):
-    """A world for one test, which may break it; built by fresh(...)."""
+def _worlds(nsd, name):
+    """For fixtures: a function that builds worlds, which end with it."""
     built = []
 
     def build(**options):
-        built.append(World(nsd, request.node.name, **options))
+        built.append(World(nsd, name, **options))
         return built[-1]
     yield build
     found = [problem for one in built for problem in one.close()]
@@ -71,10 +70,18 @@ def fresh(nsd, request):
 
 
 @pytest.fixture
-def scenario(fresh):
-    """A world of a scenario: scenario("*.chain.example") has an app "app" of
-    these domains besides those of harness.conn25; what else is given goes to
-    the World."""
+def fresh(nsd, request):
+    """A world for one test, which may break it; built by fresh(...)."""
+    yield from _worlds(nsd, request.node.name)
+
+
+@pytest.fixture(scope="module")
+def fresh_for_all(nsd, request):
+    """As fresh, for all the tests of a file."""
+    yield from _worlds(nsd, request.module.__name__)
+
+
+def _scenario(fresh):
     def build(*domains, **options):
         apps = APPS + [{"name": "app", "domains": list(domains),
                         "connectors": ["*"],
@@ -84,6 +91,21 @@ def scenario(fresh):
                                 **options.get("connector", {})}
         return fresh(**options)
     return build
+
+
+@pytest.fixture
+def scenario(fresh):
+    """A world of a scenario: scenario("*.chain.example") has an app "app" of
+    these domains besides those of harness.conn25; what else is given goes to
+    the World."""
+    return _scenario(fresh)
+
+
+@pytest.fixture(scope="module")
+def scenario_for_all(fresh_for_all):
+    """As scenario, for all the tests of a file: they leave the world as they
+    found it, or don't mind how they find it."""
+    return _scenario(fresh_for_all)
 
 
 @pytest.fixture

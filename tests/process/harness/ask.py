@@ -22,11 +22,12 @@ EDE = 15                        # RFC 8914
 TIMEOUT_S = 10
 
 
-def query(qname, qtype, edns=True, do=False, cd=False, ad=False):
+def query(qname, qtype, edns=True, do=False, cd=False, ad=False,
+          rdclass="IN", payload=1232):
     """A query as a stub resolver sends it."""
     message = dns.message.make_query(
-        qname, qtype, use_edns=0 if edns or do else False, want_dnssec=do,
-        payload=1232 if edns or do else None)
+        qname, qtype, rdclass, use_edns=0 if edns or do else False,
+        want_dnssec=do, payload=payload if edns or do else None)
     if cd:
         message.flags |= dns.flags.CD
     if ad:
@@ -98,7 +99,9 @@ def all_addresses(answer):
         for rrset in section:
             for record in rrset:
                 if rrset.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
-                    found.add(ipaddress.ip_address(record.address))
+                    # Of another class than IN they are just bytes.
+                    found.add(ipaddress.ip_address(getattr(
+                        record, "address", None) or record.data))
                 for param in getattr(record, "params", {}).values():
                     for hint in getattr(param, "addresses", ()):
                         found.add(ipaddress.ip_address(hint))

@@ -12,16 +12,24 @@ import struct
 import threading
 
 import dns.message
+import dns.rcode
 import dns.rdatatype
 
 from .ask import read_tcp
 from .process import free_port
 
 
+def _failure(wire):
+    """The answer of a server that can't."""
+    answer = dns.message.make_response(dns.message.from_wire(wire))
+    answer.set_rcode(dns.rcode.SERVFAIL)
+    return answer.to_wire()
+
+
 class Wiretap:
-    def __init__(self, upstream, host="127.0.0.1"):
+    def __init__(self, upstream, host="127.0.0.1", port=None):
         self.upstream = upstream
-        self.port = free_port(host)
+        self.port = port or free_port(host)
         self.address = (host, self.port)
         self.lock = threading.Lock()
         self.seen = []          # (qname, qtype), in order
@@ -29,6 +37,7 @@ class Wiretap:
         self.servfail = False   # answers everything so
         self.held_name = None   # queries for it wait for release()
         self.held = []          # (wire, client) that wait
+        self.failing = set()    # names that are answered with SERVFAIL
         self.stopping = False
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
@@ -115,12 +124,10 @@ class Wiretap:
             wire, client = self.udp.recvfrom(65535)
             if self.deaf or len(wire) < 12:
                 return
-            if self.servfail:
-                self._note(wire)
-                self.udp.sendto(wire[:2] + bytes([0x80 | wire[2], 2])
-                                + wire[4:], client)
-                return
-            if self._note(wire) == self.held_name:
+            name = self._note(wire)
+            if self.servfail or name in self.failing:
+                self.udp.sendto(_failure(wire), client)
+            elif name == self.held_name:
                 self.held.append((wire, client))
             else:
                 self._forward(wire, client)
@@ -151,9 +158,11 @@ class Wiretap:
                     wire = read_tcp(client)
                     if self.deaf:
                         return
-                    self._note(wire)
-                    back.sendall(struct.pack("!H", len(wire)) + wire)
-                    answer = read_tcp(back)
+                    if self._note(wire) in self.failing or self.servfail:
+                        answer = _failure(wire)
+                    else:
+                        back.sendall(struct.pack("!H", len(wire)) + wire)
+                        answer = read_tcp(back)
                     client.sendall(struct.pack("!H", len(answer)) + answer)
         except (OSError, EOFError):
             pass

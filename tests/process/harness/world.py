@@ -7,8 +7,9 @@
               127.0.0.1                               127.0.0.2
 """
 
-from .ask import addresses, ask
-from .conn25 import Conn25d, client_config, connector_config, is_magic
+from .ask import addresses, all_addresses, ask
+from .conn25 import (Conn25d, client_config, connector_config, is_destination,
+                     is_magic)
 from .process import Keeper, free_port
 from .unbound import Unbound
 from .wait import wait_for
@@ -50,19 +51,27 @@ class World:
         return Unbound(self.keeper, self.tap.address, self.nsd.zones,
                        **options)
 
-    def wait_attached(self, name="wiki.corp.example", timeout_s=10):
+    def wait_attached(self, name="wiki.corp.example", rdtype="A",
+                      timeout_s=10):
         """Until matched names get magic IPs."""
         def rewritten():
-            found = addresses(self.ask(name, "A"))
+            found = addresses(self.ask(name, rdtype))
             return found and all(is_magic(a) for a in found)
         wait_for(rewritten, f"a magic IP for {name}", timeout_s)
 
     def ask(self, qname, qtype="A", **options):
         return ask(self.address, qname, qtype, **options)
 
+    def ask_safely(self, qname, qtype="A", **options):
+        """Asks, and the answer must have no destination in any section."""
+        answer = self.ask(qname, qtype, **options)
+        found = [a for a in all_addresses(answer) if is_destination(a)]
+        assert not found, f"destinations {found} given away:\n{answer}"
+        return answer
+
     def magic(self, qname, qtype="A", **options):
         """Asks, and the answer must have magic IPs and nothing else."""
-        found = addresses(self.ask(qname, qtype, **options))
+        found = addresses(self.ask_safely(qname, qtype, **options))
         assert found, f"no address for {qname} {qtype}"
         assert all(is_magic(a) for a in found), f"{qname}: {found}"
         return found
