@@ -25,7 +25,7 @@ def pytest_sessionstart():
             subprocess.run(["ip", *words], check=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def other_address():
     if not os.environ.get("CONN25_TEST_NETNS"):
         pytest.skip("needs a network namespace: run as root")

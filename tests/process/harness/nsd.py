@@ -13,22 +13,27 @@ from .wait import wait_for
 
 
 class Nsd:
-    def __init__(self, keeper):
+    def __init__(self, keeper, name="nsd", only=None):
+        """only: {origin: text} of another one than that of all zones."""
         self.keeper = keeper
-        self.dir = keeper.sub("nsd")
+        self.name = name
+        self.dir = keeper.sub(name)
         self.port = free_port()
         self.address = ("127.0.0.1", self.port)
-        self.zones, self.anchors = zones.make(keeper.sub("keys"))
+        if only is None:
+            self.zones, self.anchors = zones.make(keeper.sub("keys"))
+        else:
+            self.zones, self.anchors = only, []
         for origin, text in self.zones.items():
             self._write_zone(origin, text)
-        conf = keeper.write("nsd/nsd.conf", self._conf())
-        self.process = Process(keeper, "nsd", ["nsd", "-d", "-c", conf])
+        conf = keeper.write(f"{name}/nsd.conf", self._conf())
+        self.process = Process(keeper, name, ["nsd", "-d", "-c", conf])
         self.process.start()
-        wait_for(lambda: self._serial("corp.example") == 1,
-                 "nsd to answer")
+        wait_for(lambda: self._serial(list(self.zones)[-1]) == 1,
+                 f"{name} to answer")
 
     def _write_zone(self, origin, text):
-        self.keeper.write(f"nsd/{origin}zone", text)
+        self.keeper.write(f"{self.name}/{origin}zone", text)
 
     def _conf(self):
         # Debian's nsd limits the rate of answers unless told otherwise.

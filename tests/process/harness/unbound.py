@@ -15,6 +15,15 @@ MODULE = os.path.join(BUILD, "conn25.so")
 
 
 @functools.lru_cache
+def version():
+    """As (1, 17, 1)."""
+    printed = subprocess.run([f"{PREFIX}/sbin/unbound", "-V"], text=True,
+                             check=True, capture_output=True).stdout
+    return tuple(map(int, re.search(r"Version ([0-9.]+)",
+                                    printed)[1].split(".")))
+
+
+@functools.lru_cache
 def sanitizer_env(module=MODULE, binary=f"{PREFIX}/sbin/unbound"):
     """What an Unbound without a sanitizer needs to load a module with one.
 
@@ -125,11 +134,12 @@ remote-control:
         status = self.process.stop()
         assert status == 0, f"{self.name} ended with status {status}"
 
-    def control(self, *words):
+    def control(self, *words, stdin=""):
         """Runs unbound-control; returns what it prints."""
         run = subprocess.run(
             [f"{PREFIX}/sbin/unbound-control", "-c", self.conf, *words],
-            text=True, capture_output=True, check=False, timeout=60)
+            text=True, input=stdin, capture_output=True, check=False,
+            timeout=60)
         assert run.returncode == 0, \
             f"unbound-control {' '.join(words)}: {run.stdout}{run.stderr}"
         return run.stdout
@@ -139,9 +149,15 @@ remote-control:
                 (line.partition("=") for line in
                  self.control("stats_noreset").splitlines())}
 
-    def reload(self):
+    def verbs(self):
+        """What unbound-control can be told."""
+        return set(re.findall(r"^  (\w+)", subprocess.run(
+            [f"{PREFIX}/sbin/unbound-control", "-h"], text=True,
+            capture_output=True, check=False).stdout, re.MULTILINE))
+
+    def reload(self, verb="reload"):
         """Returns when the new configuration is served."""
-        self.control("reload")
+        self.control(verb)
         wait_for(self._answers_control, f"{self.name} after a reload")
 
     def _answers_control(self):

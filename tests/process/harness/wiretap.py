@@ -35,7 +35,7 @@ class Wiretap:
         self.seen = []          # (qname, qtype), in order
         self.deaf = False       # drops everything
         self.servfail = False   # answers everything so
-        self.held_name = None   # queries for it wait for release()
+        self.held_names = set() # queries for them wait for release()
         self.held = []          # (wire, client) that wait
         self.failing = set()    # names that are answered with SERVFAIL
         self.stopping = False
@@ -86,10 +86,10 @@ class Wiretap:
 
     def hold(self, qname):
         """Queries for this name over UDP wait from now on."""
-        self.held_name = qname
+        self.held_names.add(qname)
 
     def release(self):
-        self.held_name = None
+        self.held_names.clear()
         while self.held:
             self._forward(*self.held.pop(0))
 
@@ -127,7 +127,7 @@ class Wiretap:
             name = self._note(wire)
             if self.servfail or name in self.failing:
                 self.udp.sendto(_failure(wire), client)
-            elif name == self.held_name:
+            elif name in self.held_names:
                 self.held.append((wire, client))
             else:
                 self._forward(wire, client)

@@ -7,6 +7,8 @@
               127.0.0.1                               127.0.0.2
 """
 
+import copy
+
 from .ask import addresses, all_addresses, ask
 from .conn25 import (Conn25d, client_config, connector_config, is_destination,
                      is_magic)
@@ -50,6 +52,21 @@ class World:
         options.setdefault("anchors", self.nsd.anchors)
         return Unbound(self.keeper, self.tap.address, self.nsd.zones,
                        **options)
+
+    def match(self, *domains, **changes):
+        """At run time: the app of a scenario has these domains now. What
+        else is given changes conn25d's configuration."""
+        apps = [dict(app, domains=list(domains)) if app["name"] == "app"
+                else app for app in self.client.config["apps"]]
+        self.client.configure(dict(self.client.config, apps=apps, **changes))
+        self.client.reload()
+
+    def before(self, unbound):
+        """The same world, asked through another Unbound of make_unbound()."""
+        other = copy.copy(self)
+        other.unbound = unbound
+        other.address = unbound.address
+        return other
 
     def wait_attached(self, name="wiki.corp.example", rdtype="A",
                       timeout_s=10):

@@ -18,11 +18,11 @@ import subprocess
 BULK_NAMES = 1100
 
 
-def head(origin, ttl=3600):
-    return (f"$ORIGIN {origin}\n$TTL {ttl}\n"
+def head(origin, server="ns.ops.example."):
+    return (f"$ORIGIN {origin}\n$TTL 3600\n"
             f"@ SOA ns.ops.example. hostmaster.ops.example."
             f" 1 3600 600 86400 60\n"
-            f"@ NS ns.ops.example.\n")
+            f"@ NS {server}\n")
 
 
 CORP = """
@@ -173,7 +173,8 @@ nothing.example. TXT "keeps example. alive"
 
 
 def sign(directory, origin, text):
-    """Signs a zone; returns (signed text, its DNSKEY as a trust anchor)."""
+    """Signs a zone; returns (signed text, its DNSKEY as a trust anchor, its
+    DS for the zone above)."""
     os.makedirs(directory)
     plain = os.path.join(directory, "unsigned")
     with open(plain, "w", encoding="ascii") as file:
@@ -190,37 +191,45 @@ def sign(directory, origin, text):
               encoding="ascii") as file:
         anchor = file.read().split(";")[0].strip()
     # The signatures are for another address now.
-    return re.sub(r"10\.(\d+)\.4\.66", r"10.\1.4.67", signed), anchor
+    return (re.sub(r"10\.(\d+)\.4\.66", r"10.\1.4.67", signed), anchor,
+            run("ldns-key2ds", "-n", "-2", key + ".key"))
 
 
 def of_scenarios(directory):
     """The zones beside the scenarios: NAME.zone, or NAME.signed.zone for one
     to be signed, holds what comes after SOA and NS. In a signed one the
-    addresses 10.*.4.66 are made bogus.
+    addresses 10.*.4.66 are made bogus. A line "DS-OF ORIGIN" becomes the DS
+    of a signed zone below, which is then no trust anchor.
 
     Returns ({origin: text}, [trust anchor])."""
-    zones, anchors = {}, []
+    zones, signed, anchors, ds = {}, set(), {}, {}
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for path in sorted(glob.glob(f"{here}/scenarios/*/*.zone")):
+    for path in glob.glob(f"{here}/scenarios/*/*.zone"):
         origin = os.path.basename(path).removesuffix("zone")
-        signed = origin.endswith(".signed.")
-        if signed:
+        if origin.endswith(".signed."):
             origin = origin.removesuffix("signed.")
+            signed.add(origin)
         assert origin not in zones, f"{path}: there is another {origin}"
         with open(path, encoding="ascii") as file:
             zones[origin] = head(origin) + file.read()
-        if signed:
-            zones[origin], anchor = sign(
-                os.path.join(directory, origin), origin, zones[origin])
-            anchors.append(anchor)
-    return zones, anchors
+
+    def take_ds(match):
+        del anchors[match[1]]
+        return ds[match[1]]
+    # Zones below come first.
+    for origin in sorted(signed, key=lambda o: -o.count(".")):
+        text = re.sub(r"^DS-OF (\S+)$", take_ds, zones[origin],
+                      flags=re.MULTILINE)
+        zones[origin], anchors[origin], ds[origin] = sign(
+            os.path.join(directory, origin), origin, text)
+    return zones, list(anchors.values())
 
 
 def make(directory):
     """Returns ({origin: text}, [trust anchor])."""
-    signed, anchor = sign(os.path.join(directory, "signed.example."),
-                          "signed.example.",
-                          head("signed.example.") + SIGNED)
+    signed, anchor, _ = sign(os.path.join(directory, "signed.example."),
+                             "signed.example.",
+                             head("signed.example.") + SIGNED)
     others, anchors = of_scenarios(directory)
     zones = {
         ".": head(".") + ROOT,

@@ -50,3 +50,15 @@ def test(world, name, rdtype, kept, magic):
     assigned = {a.destination for a in world.client.assignments()
                 if a.domain == qname}
     assert not assigned & set(kept)
+
+
+def test_exclude_that_changes_at_run_time(scenario):
+    world = scenario(f"*.{DOMAIN}")
+    for _ in range(3):
+        magic = world.magic(f"near.{DOMAIN}")
+        world.match(f"*.{DOMAIN}", dns={"exclude": ["10.8.0.0/16"]})
+        for _ in range(2):
+            assert addresses(world.ask(f"near.{DOMAIN}")) \
+                == ["10.8.0.255", "10.8.2.6", "10.8.2.8"]
+        world.match(f"*.{DOMAIN}", dns={})
+        assert world.magic(f"near.{DOMAIN}") == magic

@@ -46,3 +46,19 @@ def test_it_is_counted_as_emptied(world):
     for _ in range(3):
         world.ask_safely("direct.family.example", world.missing)
     assert world.client.stat("total.num.emptied") == before + 3
+
+
+@pytest.mark.parametrize("rdtype, family", [("A", "v4"), ("AAAA", "v6")])
+def test_pool_that_comes_and_goes_at_run_time(scenario, rdtype, family):
+    world = scenario("*.family.example")
+    name = "alias.family.example"
+    magic = world.magic(name, rdtype)
+    fewer = {kind: pool for kind, pool in POOLS.items()
+             if not kind.startswith(family)}
+    for _ in range(3):
+        world.match("*.family.example", pools=fewer)
+        for _ in range(2):
+            check.no_data(world.ask_safely(name, rdtype))
+        world.match("*.family.example", pools=POOLS)
+        for _ in range(2):
+            assert world.magic(name, rdtype) == magic

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""NXDOMAIN and NODATA of matched names in a signed zone keep SOA, NSEC and
+signatures for who asks with DO, and AD, as an Unbound without the module
+answers; with aggressive-nsec too, where it answers without asking (DESIGN 4.3,
+RFC 8198)."""
+
+import dns.flags
+import pytest
+
+from harness import check
+from harness.ask import ask, records
+
+DOMAIN = "denial.example"
+ROWS = [("missing", "A"), ("missing", "AAAA"), ("missing", "MX"),
+        ("below.host", "A"), ("host", "AAAA"), ("host", "HTTPS"),
+        ("empty", "A"), ("x.wild", "AAAA"), ("", "A")]
+
+
+@pytest.fixture(scope="module", params=["yes", "no"],
+                ids=["aggressive", "not-aggressive"])
+def world(scenario_for_all, request):
+    extra = f"aggressive-nsec: {request.param}"
+    world = scenario_for_all(f"*.{DOMAIN}", unbound={"extra": extra})
+    world.stock = world.make_unbound(
+        name="stock", module="validator iterator", extra=extra)
+    world.stock.start()
+    world.aggressive = request.param == "yes"
+    return world
+
+
+def sections(answer):
+    return [sorted((o, k, t) for o, k, _, t in records(
+                answer, section=getattr(answer, name)))
+            for name in ("answer", "authority", "additional")]
+
+
+@pytest.mark.parametrize("name, kind", ROWS)
+@pytest.mark.parametrize("options", [{}, {"do": True}, {"cd": True},
+                                     {"do": True, "cd": True}],
+                         ids=["plain", "do", "cd", "do-cd"])
+def test(world, name, kind, options):
+    qname = f"{name}.{DOMAIN}".lstrip(".")
+    for unbound in world.unbound, world.stock:
+        unbound.control("flush_zone", ".")
+    for tcp in False, True, False:
+        mine = world.ask_safely(qname, kind, tcp=tcp, **options)
+        theirs = ask(world.stock.address, qname, kind, tcp=tcp, **options)
+        assert mine.rcode() == theirs.rcode()
+        assert mine.flags == theirs.flags
+        assert sections(mine) == sections(theirs)
+        assert not mine.answer
+
+
+def test_denial_of_many_is_learnt_from_one(world):
+    """Only with aggressive-nsec."""
+    if not world.aggressive:
+        pytest.skip("the other half of the fixture")
+    world.unbound.control("flush_zone", ".")
+    world.ask_safely(f"missing1.{DOMAIN}", do=True)
+    world.ask_safely(f"x1.wild.{DOMAIN}", do=True)
+    world.tap.clear()
+    for number in range(2, 6):
+        answer = world.ask_safely(f"missing{number}.{DOMAIN}", do=True)
+        assert answer.flags & dns.flags.AD
+        for kind in "A", "MX":
+            answer = world.ask_safely(f"x{number}.wild.{DOMAIN}", kind,
+                                      do=True)
+            if kind == "A":
+                check.rewritten(answer, f"x{number}.wild.{DOMAIN}", "A", 1)
+    assert not [q for q in world.tap.queries() if q[1] == "A"
+                and "missing" in q[0]], world.tap.queries()
