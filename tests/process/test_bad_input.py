@@ -294,31 +294,6 @@ def test_module_built_for_another_unbound_says_so(fresh):
         unbound.process.popen = None
 
 
-def linked(modules):
-    """Does this Unbound have all these modules?"""
-    printed = subprocess.run([f"{PREFIX}/sbin/unbound", "-V"], text=True,
-                             check=True, capture_output=True).stdout
-    return set(modules.split()) <= set(printed.split())
-
-
-@pytest.mark.parametrize("modules, pattern", [row for row in [
-    ("validator dynlib iterator", "must be the first"),
-    ("dynlib subnetcache validator iterator", "subnetcache"),
-    ("dynlib cachedb validator iterator", "cachedb"),
-] if linked(row[0])])
-def test_module_config_that_would_leak_is_refused(fresh, modules, pattern):
-    world = fresh(start=("client",))
-    unbound = world.make_unbound(module=modules, name="misplaced")
-    unbound.process.allow(".")
-    unbound.process.start()
-    status = unbound.process.wait_exit()
-    unbound.process.popen = None
-    assert status > 0
-    assert len([line for line in unbound.process.log().splitlines()
-                if "conn25:" in line and pattern in line]) == 1, \
-        unbound.process.log()
-
-
 # ---- malformed DNS ----------------------------------------------------------
 
 def mutations(seed, count):

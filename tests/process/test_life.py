@@ -12,9 +12,8 @@ import dns.rcode
 import pytest
 
 from harness import zones
-from harness.ask import addresses, ask_many, exchange, query
-from harness.conn25 import (APPS, as_of_another_version, is_destination,
-                            is_magic)
+from harness.ask import addresses, ask_many
+from harness.conn25 import APPS, as_of_another_version, is_destination
 from harness.wait import holds_for, scaled, wait_for
 
 NAMES = ["wiki.corp.example", "v4.wiki.corp.example",
@@ -222,47 +221,12 @@ def with_domains(world, *domains):
     return dict(world.client.config, apps=apps)
 
 
-def test_reload_adds_and_removes_a_domain(fresh):
-    world = fresh()
-    before = snapshot(world)
-    for _ in range(2):      # the real answer is in the cache
-        assert addresses(world.ask("added.corp.example")) == ["10.1.2.1"]
-    world.client.configure(with_domains(world, "added.corp.example"))
-    world.client.reload()
-    magic = world.magic("added.corp.example")
-    assert world.magic("added.corp.example") == magic
-    assert snapshot(world) == before
-    world.wait_mapped()
-
-    world.client.configure(with_domains(world))
-    world.client.reload()
-    assert addresses(world.ask("added.corp.example")) == ["10.1.2.1"]
-    assert snapshot(world) == before
-
-    # And back: the assignment still lives.
-    world.client.configure(with_domains(world, "added.corp.example"))
-    world.client.reload()
-    assert world.magic("added.corp.example") == magic
-
-
 def test_sighup_reloads(fresh):
     world = fresh()
     assert addresses(world.ask("added.corp.example")) == ["10.1.2.1"]
     world.client.configure(with_domains(world, "added.corp.example"))
     world.client.process.send(signal.SIGHUP)
     world.wait_attached("added.corp.example")
-
-
-def test_added_wildcard_covers_all_cached_types(fresh):
-    world = fresh()
-    for kind in ("A", "AAAA", "MX", "HTTPS", "ANY"):
-        world.ask("other.corp.example", kind)
-    world.client.configure(with_domains(world, "*.corp.example"))
-    world.client.reload()
-    world.magic("other.corp.example")
-    world.magic("added.corp.example")
-    answer = world.ask("other.corp.example", "ANY")
-    assert not addresses(answer)
 
 
 def test_broken_reload_changes_nothing(fresh):
@@ -289,20 +253,6 @@ def test_broken_reload_changes_nothing(fresh):
     world.wait_mapped()
 
 
-def test_unbound_reload_and_flush_keep_magic_ips(fresh):
-    world = fresh()
-    before = snapshot(world)
-    for _ in range(5):
-        world.unbound.reload()
-        assert snapshot(world) == before
-        world.unbound.control("flush_zone", "corp.example")
-        assert snapshot(world) == before
-        world.unbound.control("flush", "wiki.corp.example")
-        world.unbound.control("flush_zone", ".")
-        assert snapshot(world) == before
-    world.wait_mapped()
-
-
 def test_reload_under_load_answers_everything(fresh):
     world = fresh()
     before = snapshot(world, [zones.bulk_name(n) for n in range(8)])
@@ -317,54 +267,3 @@ def test_reload_under_load_answers_everything(fresh):
             assert answer.rcode() == dns.rcode.NOERROR
             assert addresses(answer) == before[name, "A"]
 
-
-def test_serve_expired_and_prefetch_keep_the_rule(fresh):
-    world = fresh(unbound={"extra": """
-        serve-expired: yes
-        serve-expired-ttl: 3600
-        serve-expired-client-timeout: 200
-        prefetch: yes"""})
-    before = world.magic("short.wiki.corp.example")
-    world.tap.deaf = True
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:      # past its TTL of 2 s
-        wire = query("short.wiki.corp.example", "A").to_wire()
-        try:
-            answer = dns.message.from_wire(
-                exchange(world.address, wire, timeout_s=1))
-        except TimeoutError:
-            continue                        # no answer gives nothing away
-        assert addresses(answer) == before \
-            or answer.rcode() == dns.rcode.SERVFAIL
-    world.tap.deaf = False
-    world.unbound.control("flush_infra", "all")
-
-    def back():
-        # What is under way waits out a retransmission timer that has
-        # doubled with each try.
-        try:
-            answer = dns.message.from_wire(
-                exchange(world.address, wire, timeout_s=1))
-        except TimeoutError:
-            return False
-        return addresses(answer) == before
-    wait_for(back, "the answer after upstream came back", 90)
-
-
-def test_changed_destination_gets_a_magic_ip_of_its_own(nsd, fresh):
-    world = fresh()
-    before = world.magic("short.wiki.corp.example")
-    nsd.change("corp.example.",
-               lambda text: text.replace("10.1.0.50", "10.1.0.55"))
-    try:
-        def other():
-            found = world.magic("short.wiki.corp.example")
-            return found if found != before else None
-        assert all(map(is_magic, wait_for(other, "another magic IP", 8)))
-        world.wait_mapped()
-        assert {a.destination for a in world.client.assignments()
-                if a.domain == "short.wiki.corp.example"} \
-            == {"10.1.0.50", "10.1.0.55"}
-    finally:
-        nsd.change("corp.example.",
-                   lambda text: text.replace("10.1.0.55", "10.1.0.50"))

@@ -35,15 +35,18 @@ def query(qname, qtype, edns=True, do=False, cd=False, ad=False,
     return message
 
 
-def exchange(server, wire, tcp=False, timeout_s=TIMEOUT_S):
-    """Sends bytes and returns the bytes that come back."""
+def exchange(server, wire, tcp=False, timeout_s=TIMEOUT_S, source=""):
+    """Sends bytes and returns the bytes that come back. source: the address
+    to ask from."""
     timeout_s = scaled(timeout_s)
     if tcp:
-        with socket.create_connection(server, timeout_s) as sock:
+        with socket.create_connection(server, timeout_s,
+                                      (source, 0)) as sock:
             sock.sendall(struct.pack("!H", len(wire)) + wire)
             return read_tcp(sock)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(timeout_s)
+        sock.bind((source, 0))
         sock.connect(server)
         sock.send(wire)
         return sock.recv(65535)
@@ -61,10 +64,11 @@ def read_tcp(sock):
     return exactly(struct.unpack("!H", exactly(2))[0])
 
 
-def ask(server, qname, qtype, tcp=False, **options):
+def ask(server, qname, qtype, tcp=False, source="", **options):
     """Asks one question; returns the parsed answer."""
     message = query(qname, qtype, **options)
-    answer = dns.message.from_wire(exchange(server, message.to_wire(), tcp))
+    answer = dns.message.from_wire(exchange(server, message.to_wire(), tcp,
+                                            source=source))
     assert message.is_response(answer), "not a response to what was asked"
     return answer
 

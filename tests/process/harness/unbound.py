@@ -15,12 +15,21 @@ MODULE = os.path.join(BUILD, "conn25.so")
 
 
 @functools.lru_cache
+def _printed_version():
+    return subprocess.run([f"{PREFIX}/sbin/unbound", "-V"], text=True,
+                          check=True, capture_output=True).stdout
+
+
 def version():
     """As (1, 17, 1)."""
-    printed = subprocess.run([f"{PREFIX}/sbin/unbound", "-V"], text=True,
-                             check=True, capture_output=True).stdout
     return tuple(map(int, re.search(r"Version ([0-9.]+)",
-                                    printed)[1].split(".")))
+                                    _printed_version())[1].split(".")))
+
+
+def linked_modules():
+    """The names that module-config may have."""
+    return set(re.search(r"Linked modules: (.*)",
+                         _printed_version())[1].split())
 
 
 @functools.lru_cache
@@ -129,6 +138,20 @@ remote-control:
                 f"{self.name} to start")
             assert self.process.alive(), f"{self.name} did not start"
         return self
+
+    def refuses(self, *words):
+        """Starts it, and it must end by itself with one line of ours that
+        has all these words."""
+        self.process.allow(".")
+        self.start(wait=False)
+        status = self.process.wait_exit()
+        self.process.popen = None
+        log = self.process.log()
+        assert status > 0, f"status {status}: {log}"
+        lines = [line for line in log.splitlines() if "conn25:" in line]
+        assert len(lines) == 1, log
+        for word in words:
+            assert word in lines[0], lines[0]
 
     def stop(self):
         status = self.process.stop()

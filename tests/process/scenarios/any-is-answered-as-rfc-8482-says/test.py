@@ -10,9 +10,13 @@ from harness.ask import records
 DOMAIN = "any.example"
 
 
-@pytest.fixture(scope="module")
-def world(scenario_for_all):
-    return scenario_for_all(f"*.m.{DOMAIN}")
+@pytest.fixture(scope="module", params=["no", "yes"],
+                ids=["answer-any", "deny-any"])
+def world(scenario_for_all, request):
+    world = scenario_for_all(f"*.m.{DOMAIN}", unbound={
+        "extra": f"deny-any: {request.param}"})
+    world.denies = request.param == "yes"
+    return world
 
 
 @pytest.mark.parametrize("name", ["full.m", "alias.m", "missing.m", "m"])
@@ -37,4 +41,4 @@ def test_unmatched_name_is_answered_as_always(world):
     for _ in range(2):
         kinds = {k for _, k, _, _ in records(world.ask(f"free.{DOMAIN}",
                                                        "ANY"))}
-        assert kinds and kinds <= {"A", "TXT"}
+        assert kinds <= {"A", "TXT"} and bool(kinds) != world.denies
