@@ -40,13 +40,15 @@ def exchange(server, wire, tcp=False, timeout_s=TIMEOUT_S, source=""):
     to ask from."""
     timeout_s = scaled(timeout_s)
     if tcp:
-        with socket.create_connection(server, timeout_s,
-                                      (source, 0)) as sock:
+        # To bind to any address would take a port for all destinations.
+        with socket.create_connection(
+                server, timeout_s, (source, 0) if source else None) as sock:
             sock.sendall(struct.pack("!H", len(wire)) + wire)
             return read_tcp(sock)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(timeout_s)
-        sock.bind((source, 0))
+        if source:
+            sock.bind((source, 0))
         sock.connect(server)
         sock.send(wire)
         return sock.recv(65535)
