@@ -11,13 +11,13 @@ import types
 import dns.message
 import pytest
 
-from harness.ask import addresses, query
+from harness.ask import addresses, query, records
 from harness.unbound import version
 from harness.wait import wait_for
 
 DOMAIN = "prefetch.example"
 # A tenth of the TTL is left for it. Before 1.26 the last second counted.
-NAME = f"{'ten' if version() >= (1, 26) else 'one'}.{DOMAIN}"
+NAME = f"{'ten' if version() >= (1, 26) else 'two'}.{DOMAIN}"
 
 
 def wait_for_client(world, sock):
@@ -50,6 +50,8 @@ def seen(scenario_for_all):
         world.tap.release()
         sock.settimeout(10)
         answer = dns.message.from_wire(sock.recv(65535))
+    wait_for(lambda: not world.unbound.stats()[
+        "total.requestlist.current.all"], "the end of the prefetch")
     after = [world.ask_safely(NAME, **options)
              for options in ({}, {"cd": True}, {"do": True}, {})]
     return types.SimpleNamespace(
@@ -64,6 +66,12 @@ def test_client_during_a_prefetch_is_answered_from_the_cache(seen):
 def test_all_answers_are_magic_ips(seen):
     for answer in seen.answers:
         assert addresses(answer) == seen.first
+
+
+def test_what_it_brings_is_taken(seen):
+    before, *_, after = [ttl for answer in seen.answers
+                         for _, _, ttl, _ in records(answer)]
+    assert after > before
 
 
 def test_one_prefetch_is_enough(seen):

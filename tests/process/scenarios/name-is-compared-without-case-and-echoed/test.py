@@ -4,7 +4,6 @@ bit for bit, and the owner of its records is that name (DESIGN 4.2, RFC 4343,
 "0x20" queries)."""
 
 import dns.message
-import dns.rdatatype
 import pytest
 
 from harness.ask import addresses, exchange, query

@@ -9,7 +9,7 @@ import dns.name
 import dns.reversename
 import pytest
 
-from harness.ask import addresses, exchange, query, records
+from harness.ask import addresses, exchange, query
 from harness.conn25 import is_magic
 
 DOMAIN = "bytes.example"
