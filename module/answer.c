@@ -334,6 +334,10 @@ static bool collect_known(struct collect *c, struct c25_worker *w,
 	struct c25_assignment a;
 	struct c25_rdata r;
 
+	/* It may have had one when the assignments were made. */
+	if (!c25_policy_has_pool(w->policy, len == 4 ?
+	    C25_V4 : C25_V6))
+		return false;
 	for (size_t i = 0; i < d->count; i++) {
 		if (!rdata_at(d, i, &r) || r.len != len)
 			return false;
