@@ -344,7 +344,7 @@ static void query_prefetch(struct module_qstate *qstate)
 	struct mesh_state *mesh = qstate->mesh_info;
 	time_t left = c25_cache_left(qstate);
 
-	if (left > 0 && qstate->prefetch_leeway <= left)
+	if (qstate->prefetch_leeway <= left)
 		qstate->prefetch_leeway = left + 1;
 	if (mesh->reply_list == NULL && mesh->cb_list == NULL &&
 	    mesh->super_set.count == 0 && mesh->sub_set.count == 0) {
