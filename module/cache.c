@@ -229,6 +229,11 @@ static bool cache_store_private(struct module_qstate *qstate,
 	}
 	rep->flags |= BIT_RA | BIT_QR;
 	rep->flags &= ~(BIT_AA | BIT_CD);
+	/* The validator calls what it looks up itself indeterminate, and
+	 * checks it later: for clients it is not checked yet. Ref:
+	 * validator/validator.c needs_validation(), val_operate(). */
+	if (qstate->is_valrec && rep->security == sec_status_indeterminate)
+		rep->security = sec_status_unchecked;
 	dns_cache_store_msg(env, &key, hash, rep, qstate->prefetch_leeway, 0,
 		NULL, qstate->query_flags, NULL, qstate->qstarttime);
 	free(key.qname);	/* NULL when the cache has taken it */
@@ -237,6 +242,7 @@ static bool cache_store_private(struct module_qstate *qstate,
 
 void c25_cache_store(struct module_qstate *qstate)
 {
+	struct val_neg_cache *denials = qstate->env->neg_cache;
 	struct dns_msg *msg = qstate->return_msg;
 	bool stored;
 
@@ -262,6 +268,10 @@ void c25_cache_store(struct module_qstate *qstate)
 		msg = c25_reply_trim(qstate->region, msg, NULL);
 		stored = msg != NULL && c25_dns_cache_store(qstate,
 			&qstate->qinfo, msg->rep, 0, qstate->query_flags);
+		/* The validator learns from what it stores itself only. */
+		if (stored && denials != NULL &&
+		    msg->rep->security == sec_status_secure)
+			val_neg_addreply(denials, msg->rep);
 	}
 	if (!stored)
 		log_err("conn25: out of memory: answer not cached");

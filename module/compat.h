@@ -46,6 +46,7 @@
 #include "util/storage/lruhash.h"
 #include "util/storage/slabhash.h"
 #include "util/ub_event.h"
+#include "validator/val_neg.h"
 
 #if __has_include("util/timeval_func.h")
 #define C25_UNBOUND_1_22 1
