@@ -8,7 +8,6 @@ import dns.flags
 import dns.rcode
 import pytest
 
-from harness import check
 from harness.ask import ask, records
 
 DOMAIN = "denial.example"
@@ -51,16 +50,15 @@ def test(world, name, kind, options):
         assert not mine.answer
 
 
-def test_denial_of_many_is_learnt_from_one(scenario):
-    world = scenario(f"*.{DOMAIN}", unbound={"extra": "aggressive-nsec: yes"})
+@pytest.mark.parametrize("aggressive", ["yes", "no"])
+def test_denial_of_many_is_learnt_from_one(scenario, aggressive):
+    world = scenario(f"*.{DOMAIN}",
+                     unbound={"extra": f"aggressive-nsec: {aggressive}"})
     world.ask_safely(f"missing1.{DOMAIN}", do=True)
-    world.ask_safely(f"x1.wild.{DOMAIN}", do=True)
     world.tap.clear()
     for number in range(2, 6):
         name = f"missing{number}.{DOMAIN}"
         answer = world.ask_safely(name, do=True)
         assert answer.rcode() == dns.rcode.NXDOMAIN
         assert answer.flags & dns.flags.AD
-        name = f"x{number}.wild.{DOMAIN}"
-        check.rewritten(world.ask_safely(name, do=True), name, "A", 1)
-    assert not world.tap.queries()
+    assert bool(world.tap.queries()) == (aggressive == "no")
