@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures of the process tests, and the logs of all programs on failure."""
 
+import collections
 import os
 import subprocess
 
@@ -23,6 +24,21 @@ def pytest_sessionstart():
         for words in (["link", "set", "lo", "up"],
                       ["addr", "add", OTHER_ADDRESS + "/32", "dev", "lo"]):
             subprocess.run(["ip", *words], check=True)
+
+
+def pytest_collection_modifyitems(config, items):
+    """CONN25_TEST_SAMPLE=N: of each scenario's rows every Nth only, and at
+    least the first of each test."""
+    step = int(os.environ.get("CONN25_TEST_SAMPLE", "1"))
+    kept, left, seen = [], [], collections.Counter()
+    for item in items:
+        test = item.nodeid.split("[")[0]
+        sampled = "scenarios/" in test and seen[test] % step
+        (left if sampled else kept).append(item)
+        seen[test] += 1
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
 
 
 @pytest.fixture(scope="session")
