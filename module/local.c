@@ -19,12 +19,11 @@
 
 enum { LOCAL_TRIES = 3 };		/* when policies change meanwhile */
 
-/* What the client is to get, or why it gets SERVFAIL. */
+/* What the client is to get, `real` perhaps, or why it gets SERVFAIL. */
 static enum c25_answer local_answer(const struct c25_ask *ask,
-	struct c25_worker *w, struct c25_verdict *v, struct reply_info *rep,
+	struct c25_worker *w, struct c25_verdict *v, struct dns_msg *real,
 	struct dns_msg **out, enum c25_failure *why)
 {
-	struct dns_msg real = { .qinfo = *ask->q, .rep = rep };
 	enum c25_answer r = C25_ANSWER_RETRY;
 
 	for (int tries = 0; tries < LOCAL_TRIES; tries++) {
@@ -35,7 +34,7 @@ static enum c25_answer local_answer(const struct c25_ask *ask,
 		}
 		r = c25_answer_is_own(v) ?
 			c25_answer_own(ask, w, v, out, why) :
-			c25_answer_real(ask, w, v, &real, out, why);
+			c25_answer_real(ask, w, v, real, out, why);
 		if (r != C25_ANSWER_RETRY)
 			return r;
 		c25_verdict_of(c25_state_policy(w), ask->q->qname,
@@ -56,11 +55,11 @@ static void local_servfail(struct reply_info *rep)
 static void local_change(const struct c25_ask *ask, struct c25_worker *w,
 	struct c25_verdict *v, struct reply_info *rep)
 {
+	struct dns_msg real = { .qinfo = *ask->q, .rep = rep }, *out;
 	enum c25_failure why;
-	struct dns_msg *out;
 
 	c25_state_count(w, C25_STAT_MATCHED, 1);
-	if (local_answer(ask, w, v, rep, &out, &why) != C25_ANSWER_OK) {
+	if (local_answer(ask, w, v, &real, &out, &why) != C25_ANSWER_OK) {
 		local_servfail(rep);
 		(void)edns_opt_list_append_ede(ask->options, ask->region,
 			LDNS_EDE_OTHER, c25_query_failure_text(why));
