@@ -104,6 +104,7 @@ server:
 	outgoing-range: 4096
 	so-rcvbuf: 0
 	discard-timeout: 0
+	infra-cache-min-rtt: 1000
 	local-zone: "64.100.in-addr.arpa." nodefault
 	local-zone: "d.f.ip6.arpa." nodefault
 	do-ip6: no

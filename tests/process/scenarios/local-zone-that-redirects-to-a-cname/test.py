@@ -31,7 +31,8 @@ def world(scenario_for_all):
                          ids=["cold", "target-cached"])
 @pytest.mark.parametrize("options", [{}, {"do": True}, {"cd": True}],
                          ids=["plain", "do", "cd"])
-def test_matched_to_unmatched_is_the_target(world, name, kind, target_first, options):
+def test_matched_to_unmatched_is_the_target(
+        world, name, kind, target_first, options):
     world.unbound.control("flush_zone", DOMAIN)
     if target_first:
         assert addresses(world.ask(f"free.{DOMAIN}", kind)) == [REAL[kind]]
