@@ -169,6 +169,38 @@ void c25_slot_free(struct c25_table *t, uint32_t i,
 
 /* ---- reserve.c ---- */
 
+/* Slots looked at to find one that is over, when there is no other. */
+#define C25_TURN_WHEN_FULL 4096
+
+/* What a new version of an assignment takes; under the lock, as all of this. */
+struct c25_taken {
+	uint32_t slot;
+	uint32_t cont[C25_CONT_MAX];
+	struct c25_addr magic, transit;
+};
+
+/* Take slots for a name of this length; c25_give_back() also on failure.
+ * Returns: 0; -ENOSPC. */
+int c25_take_slots(struct c25_table *t, size_t name_len, struct c25_taken *k)
+	__attribute__((warn_unused_result));
+/* All that was taken; addresses that are unset were not. */
+void c25_give_back(struct c25_table *t, const struct c25_taken *k);
+
+/* An assignment to be written: what its slot will hold. */
+struct c25_draft {
+	const struct c25_name *name;
+	struct c25_addr destination;
+	uint16_t connector;
+	uint16_t moves;
+	uint64_t key_hash;
+	uint64_t lease_end_ms;
+};
+
+/* Write what was taken: continuation slots first, the commit last.
+ * Returns: the slot's new version, and its content in *c for c25_link(). */
+uint32_t c25_commit(struct c25_table *t, const struct c25_draft *w,
+	const struct c25_taken *k, union c25_content_d *c);
+
 /* Put an assignment of another table into this one, which nobody else uses
  * yet and which has no pools yet. Returns: 0; -ENOSPC. */
 int c25_slot_import(struct c25_table *t, const struct c25_assignment *a)

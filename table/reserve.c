@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reserving, renewing, moving, restoring and ending assignments. */
+/* Reserving, renewing, restoring and ending assignments; see also move.c. */
 
 #include "table/internal.h"
 
@@ -8,7 +8,6 @@
 
 #define RENEW_SLACK_MS 10000	/* added, so that most renewals write nothing */
 #define TURN_EACH 2		/* slots looked at with each new assignment */
-#define TURN_WHEN_FULL 4096	/* ... to find one that is over */
 
 /*
  * Make the lease last at least until `until`. Returns: true; false when the
@@ -56,15 +55,8 @@ set_full(int *full, int what)
 		*full = what;
 }
 
-/* What a new assignment takes; given back as a whole on failure. */
-struct taken {
-	uint32_t slot;
-	uint32_t cont[C25_CONT_MAX];
-	struct c25_addr magic, transit;
-};
-
-static void
-give_back(struct c25_table *t, const struct taken *k)
+void
+c25_give_back(struct c25_table *t, const struct c25_taken *k)
 {
 	c25_slot_give(t, k->slot);
 	for (unsigned i = 0; i < C25_CONT_MAX; i++)
@@ -75,9 +67,8 @@ give_back(struct c25_table *t, const struct taken *k)
 		c25_pool_give(t, &k->transit);
 }
 
-/* Take slots for a name of this length. Returns: 0; -ENOSPC. */
-static int
-take_slots(struct c25_table *t, size_t name_len, struct taken *k)
+int
+c25_take_slots(struct c25_table *t, size_t name_len, struct c25_taken *k)
 {
 	size_t have = C25_INLINE_NAME;
 
@@ -97,7 +88,7 @@ take_slots(struct c25_table *t, size_t name_len, struct taken *k)
  */
 static int
 take_all(struct c25_table *t, const struct c25_want *w, uint16_t connector,
-    struct taken *k, int *full)
+    struct c25_taken *k, int *full)
 {
 	bool six = w->destination.family == C25_V6;
 	enum c25_pool_kind magic = six ? C25_POOL_V6_MAGIC :
@@ -107,7 +98,7 @@ take_all(struct c25_table *t, const struct c25_want *w, uint16_t connector,
 	int r;
 
 	set_full(full, C25_POOL_KINDS);
-	if ((r = take_slots(t, w->name->len, k)) != 0)
+	if ((r = c25_take_slots(t, w->name->len, k)) != 0)
 		goto fail;
 	set_full(full, magic);
 	if ((r = c25_pool_take(t, (uint16_t)magic, &k->magic)) != 0)
@@ -118,24 +109,14 @@ take_all(struct c25_table *t, const struct c25_want *w, uint16_t connector,
 	if (r == 0)
 		return 0;
 fail:
-	give_back(t, k);
+	c25_give_back(t, k);
 	return r;
 }
-
-/* An assignment to be written: what its slot will hold. */
-struct draft {
-	const struct c25_name *name;
-	struct c25_addr destination;
-	uint16_t connector;
-	uint16_t moves;
-	uint64_t key_hash;
-	uint64_t lease_end_ms;
-};
 
 /* The parts of a long name that are not in its own slot. */
 static void
 write_rest(struct c25_table *t, const struct c25_name *name,
-    const struct taken *k)
+    const struct c25_taken *k)
 {
 	size_t have = C25_INLINE_NAME;
 	union c25_content_d part;
@@ -154,11 +135,9 @@ write_rest(struct c25_table *t, const struct c25_name *name,
 	}
 }
 
-/* Write what was taken: continuation slots first, the commit last.
- * Returns: the slot's new version. */
-static uint32_t
-commit(struct c25_table *t, const struct draft *w, const struct taken *k,
-    union c25_content_d *c)
+uint32_t
+c25_commit(struct c25_table *t, const struct c25_draft *w,
+    const struct c25_taken *k, union c25_content_d *c)
 {
 	struct c25_slot_d *s = c25_slot(t, k->slot);
 	size_t len = w->name->len;
@@ -196,10 +175,10 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
     const struct c25_want *w, const struct c25_probe *p, uint64_t until,
     struct c25_assignment *out, int *full)
 {
-	struct draft d = { .name = w->name, .destination = w->destination,
+	struct c25_draft d = { .name = w->name, .destination = w->destination,
 	    .key_hash = p->hash, .lease_end_ms = until + RENEW_SLACK_MS };
 	union c25_content_d c;
-	struct taken k;
+	struct c25_taken k;
 	uint32_t seq;
 	int r;
 
@@ -216,11 +195,11 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 	(void)c25_wheel_turn(t, TURN_EACH);
 	d.connector = pick_connector(t, policy, w->app);
 	r = take_all(t, w, d.connector, &k, full);
-	if (r == -ENOSPC && c25_wheel_turn(t, TURN_WHEN_FULL) > 0)
+	if (r == -ENOSPC && c25_wheel_turn(t, C25_TURN_WHEN_FULL) > 0)
 		r = take_all(t, w, d.connector, &k, full);
 	if (r != 0)
 		return r;
-	seq = commit(t, &d, &k, &c);
+	seq = c25_commit(t, &d, &k, &c);
 	c25_link(t, k.slot, &c);
 	c25_enqueue(t, k.slot, seq);
 	r = c25_slot_assignment(t, k.slot, out);
@@ -294,69 +273,6 @@ c25_table_extend(struct c25_table *t, struct c25_ref ref, uint64_t until_ms)
 	return 0;
 }
 
-static int
-move_locked(struct c25_table *t, struct c25_ref ref, uint16_t connector,
-    struct c25_assignment *out)
-{
-	struct c25_assignment a;
-	union c25_content_d old, c;
-	enum c25_pool_kind kind;
-	struct draft d;
-	struct taken k;
-	uint32_t seq;
-	int r;
-
-	if (c25_table_by_ref(t, ref, &a) != 0 ||
-	    c25_slot_read(c25_slot(t, ref.slot), &old) != ref.seq)
-		return -ENOENT;
-	d = (struct draft){ .name = &a.domain, .destination = a.destination,
-	    .connector = connector, .key_hash = old.live.key_hash,
-	    .moves = (uint16_t)(old.live.moves + 1),
-	    .lease_end_ms = a.lease_end_ms };
-	kind = a.transit.family == C25_V6 ? C25_POOL_V6_TRANSIT :
-	    C25_POOL_V4_TRANSIT;
-	if ((r = take_slots(t, a.domain.len, &k)) != 0)
-		goto fail;
-	if (c25_pool_fits(t, kind, connector, &a.transit))
-		k.transit = a.transit;
-	else if ((r = c25_pool_take(t, c25_pool_pick(t, kind, connector),
-	    &k.transit)) != 0)
-		goto fail;
-	k.magic = a.magic;
-	seq = commit(t, &d, &k, &c);
-	/* from here on a crash leaves two, of which the newer goes on */
-	(void)atomic_fetch_add(&t->h->unlinks, 1);
-	c25_step();
-	c25_slot_end(t, ref.slot, C25_LEASE_GONE - 1);
-	/* it may have been renewed up to now */
-	atomic_store(&c25_slot(t, k.slot)->lease_end_ms, atomic_load(
-	    &c25_slot(t, ref.slot)->lease_end_ms) & ~C25_LEASE_GONE);
-	c25_step();
-	c25_link(t, k.slot, &c);
-	(void)atomic_fetch_add(&t->h->unlinks, 1);
-	c25_step();
-	c25_enqueue(t, k.slot, seq);
-	return c25_slot_assignment(t, k.slot, out) == 0 ? 0 : -EUCLEAN;
-fail:
-	k.magic.family = C25_UNSET;
-	give_back(t, &k);
-	return r;
-}
-
-int
-c25_table_move(struct c25_table *t, struct c25_ref ref, uint16_t connector,
-    struct c25_assignment *out)
-{
-	int r = c25_lock(t);
-
-	if (r != 0)
-		return r;
-	r = atomic_load(&t->h->p.retired) != 0 ? -ESTALE :
-	    move_locked(t, ref, connector, out);
-	c25_unlock(t);
-	return r;
-}
-
 /* A free address for what is to be restored: the one it had, if it may have
  * it still. Returns: 0; -ERANGE (in no pool); -EADDRINUSE. */
 static int
@@ -391,18 +307,18 @@ restore_locked(struct c25_table *t, const struct c25_saved *s)
 {
 	bool six = s->destination.family == C25_V6;
 	struct c25_probe p = c25_probe_key(t, &s->name, &s->destination);
-	struct draft d = { .name = &s->name, .destination = s->destination,
+	struct c25_draft d = { .name = &s->name, .destination = s->destination,
 	    .connector = s->connector, .key_hash = p.hash,
 	    .lease_end_ms = s->lease_end_ms };
 	struct c25_assignment a;
 	union c25_content_d c;
-	struct taken k;
+	struct c25_taken k;
 	uint32_t seq;
 	int r;
 
 	if (c25_walk(t, &p, &a) == 0)
 		return -EEXIST;
-	if ((r = take_slots(t, s->name.len, &k)) != 0)
+	if ((r = c25_take_slots(t, s->name.len, &k)) != 0)
 		goto fail;
 	if (!c25_pool_fits(t, six ? C25_POOL_V6_MAGIC : C25_POOL_V4_MAGIC,
 	    C25_CONNECTOR_NONE, &s->magic)) {
@@ -414,12 +330,12 @@ restore_locked(struct c25_table *t, const struct c25_saved *s)
 	k.magic = s->magic;
 	if ((r = restore_transit(t, s, &k.transit)) != 0)
 		goto fail;
-	seq = commit(t, &d, &k, &c);
+	seq = c25_commit(t, &d, &k, &c);
 	c25_link(t, k.slot, &c);
 	c25_enqueue(t, k.slot, seq);
 	return 0;
 fail:
-	give_back(t, &k);
+	c25_give_back(t, &k);
 	return r;
 }
 
@@ -452,28 +368,28 @@ c25_table_restore(struct c25_table *t, const struct c25_saved *list,
 int
 c25_slot_import(struct c25_table *t, const struct c25_assignment *a)
 {
-	struct draft d = { .name = &a->domain,
+	struct c25_draft d = { .name = &a->domain,
 	    .destination = a->destination, .connector = a->connector,
 	    .key_hash = c25_key_hash(t, &a->domain, &a->destination),
 	    .lease_end_ms = a->lease_end_ms };
 	struct c25_probe p = c25_probe_key(t, &a->domain, &a->destination);
 	struct c25_assignment twin;
 	union c25_content_d c;
-	struct taken k;
+	struct c25_taken k;
 	uint32_t seq;
 	int r;
 
 	/* two versions of one, of a move that was cut short */
 	if (c25_walk(t, &p, &twin) == 0)
 		return 0;
-	r = take_slots(t, a->domain.len, &k);
+	r = c25_take_slots(t, a->domain.len, &k);
 	if (r != 0) {
-		give_back(t, &k);
+		c25_give_back(t, &k);
 		return r;
 	}
 	k.magic = a->magic;
 	k.transit = a->transit;
-	seq = commit(t, &d, &k, &c);
+	seq = c25_commit(t, &d, &k, &c);
 	c25_link(t, k.slot, &c);
 	if (a->push == C25_PUSH_READY)
 		(void)c25_table_set_push(t, (struct c25_ref){ k.slot, seq },

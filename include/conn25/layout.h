@@ -21,7 +21,10 @@
  * A slot that somebody was told of is never written again; it ends. When an
  * assignment moves to another connector its new version is a slot of its own,
  * with `moves` one higher, and the old one ends after that: whoever finds
- * both after a crash keeps the newer.
+ * both after a crash keeps the newer. The ended one keeps its transit address
+ * until lease and quarantine are over, or until the assignment returns to that
+ * connector and takes the address back; it is freed at once when the newer one
+ * has all its addresses.
  *
  * The lease is outside the sequence lock, so that renewing needs neither the
  * lock nor a new version: it only ever grows, by compare and swap. To end an

@@ -271,9 +271,12 @@ int c25_table_extend(struct c25_table *t, struct c25_ref ref,
 
 /*
  * Let another connector carry an assignment: a new version of it, pending,
- * with the same magic address and lease, and a transit address from that
- * connector's pool, which is the same one if both share a pool. The old
- * transit address stays out of use for the lease and quarantine.
+ * with the same magic address and lease. Its transit address is, of these, the
+ * first that there is: the one it has, if both connectors share a pool; the
+ * one it had when it was that connector's before, so that going back and forth
+ * takes no more than one of each pool; a new one from that connector's pool.
+ * The one it leaves stays out of use for the lease and quarantine, and with it
+ * one slot of the table.
  * Locks: table. Process: conn25d.
  * Returns: 0; -ENOENT (it changed); -ENOSPC, -EAFNOSUPPORT, -ESTALE (the
  * table was retired), -EUCLEAN; then it is as before.

@@ -68,9 +68,12 @@ pools(const char *magic)
 	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, magic);
 	fx_pool(&f, C25_POOL_V4_TRANSIT, 0, "169.254.64.0/24");
 	fx_pool(&f, C25_POOL_V4_TRANSIT, 1, "169.254.65.0/24");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+	    "169.254.66.0/24");
 	fx_pool(&f, C25_POOL_V6_MAGIC, C25_CONNECTOR_NONE, "fd25:1::/64");
 	fx_pool(&f, C25_POOL_V6_TRANSIT, 0, "fd25:2::/64");
 	fx_pool(&f, C25_POOL_V6_TRANSIT, 1, "fd25:3::/64");
+	fx_pool(&f, C25_POOL_V6_TRANSIT, C25_CONNECTOR_NONE, "fd25:4::/64");
 }
 
 /* ---- what is killed ------------------------------------------------------ */
@@ -112,6 +115,27 @@ op_move(void)
 	struct c25_assignment a;
 
 	return c25_table_move(f.t, moving.ref, 1, &a);
+}
+
+/* There and back again: it gets its former transit address. */
+static int
+op_move_back(void)
+{
+	struct c25_assignment a;
+
+	return c25_table_move(f.t, moving.ref, 1, &a) != 0 ||
+	    c25_table_move(f.t, a.ref, 0, &a) != 0 ||
+	    !c25_addr_eq(&a.transit, &moving.transit);
+}
+
+/* To one that shares the pool. */
+static int
+op_move_within_a_pool(void)
+{
+	struct c25_assignment a;
+
+	return c25_table_move(f.t, moving.ref, 2, &a) != 0 ||
+	    c25_table_move(f.t, a.ref, 3, &a) != 0;
 }
 
 static int
@@ -219,6 +243,9 @@ static const struct {
 	{ .name = "renew", .op = op_renew },
 	{ .name = "drop", .op = op_drop, .drops = true },
 	{ .name = "move", .op = op_move, .moves = true },
+	{ .name = "move back", .op = op_move_back, .moves = true },
+	{ .name = "move within a pool", .op = op_move_within_a_pool,
+	    .moves = true },
 	{ .name = "reclaim", .op = op_reclaim, .moves = true,
 	    .drops = true, .kept_may_end = true },
 	{ .name = "reclaim while reserving",
@@ -233,6 +260,8 @@ static const struct {
 	    .before = op_reserve_long_name, .before_step = 40 },
 	{ .name = "recover from a move", .op = op_recover,
 	    .before = op_move, .before_step = 36, .moves = true },
+	{ .name = "recover from a move back", .op = op_recover,
+	    .before = op_move_back, .before_step = 130, .moves = true },
 	{ .name = "recover from a reclaim", .op = op_recover,
 	    .before = op_reclaim, .before_step = 30, .moves = true,
 	    .drops = true, .kept_may_end = true },

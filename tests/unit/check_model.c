@@ -28,6 +28,13 @@ struct known {
 	uint64_t until_ms;	/* ... and promised until then */
 	struct c25_addr magic, transit;
 	struct c25_ref ref;
+	uint16_t connector;
+	/* What it left at each connector when it moved away, and until when
+	 * that surely is its own. */
+	struct {
+		struct c25_addr transit;
+		uint64_t until_ms;
+	} left[2];
 };
 
 /* Shared by the processes. */
@@ -98,7 +105,10 @@ note(struct known *n, const struct c25_assignment *a)
 	n->magic = a->magic;
 	n->transit = a->transit;
 	n->ref = a->ref;
+	n->connector = a->connector;
 	n->until_ms = a->lease_end_ms;
+	if (a->created)
+		memset(n->left, 0, sizeof(n->left));
 }
 
 /* Is it promised still? With time to spare, as the clock may go on while
@@ -181,18 +191,28 @@ static void
 do_move(unsigned k)
 {
 	struct known *n = &known[k];
-	bool before = promised(n);
+	bool before = promised(n), own = false, back = false;
+	uint16_t to = (uint16_t)rnd(2);
 	struct c25_assignment a;
 	int r;
 
 	if (!n->told)
 		return;
-	r = c25_table_move(f.t, n->ref, (uint16_t)rnd(2), &a);
+	/* all of IPv6 shares a pool */
+	own = to == n->connector || n->magic.family == C25_V6;
+	r = c25_table_move(f.t, n->ref, to, &a);
 	must(r == 0 || r == -ENOSPC || (r == -ENOENT && !before));
 	if (r != 0)
 		return;
 	must(c25_addr_eq(&a.magic, &n->magic));
 	must(a.lease_end_ms >= n->until_ms);
+	must(own == c25_addr_eq(&a.transit, &n->transit));
+	/* asked afterwards, as the clock goes on */
+	back = !own && n->left[to].until_ms + QUARANTINE_MS > shared_clock();
+	must(!back || c25_addr_eq(&a.transit, &n->left[to].transit));
+	n->left[n->connector].transit = n->transit;
+	n->left[n->connector].until_ms = a.lease_end_ms;
+	n->left[to].until_ms = 0;
 	note(n, &a);
 }
 
