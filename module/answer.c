@@ -185,7 +185,8 @@ static bool connector_is_up(const struct c25_worker *w,
 	const struct c25_assignment *a)
 {
 	return a->connector != C25_CONNECTOR_NONE &&
-		!c25_table_connector_down(c25_state_table(w), a->connector);
+		c25_table_connector_health(c25_state_table(w),
+		a->connector) != C25_HEALTH_DOWN;
 }
 
 /* One destination becomes what the client gets for it, if anything. */
@@ -216,7 +217,8 @@ static void collect_destination(struct collect *c, struct c25_worker *w,
 		collect_add(c, &a.magic);
 		c->created = c->created || a.created;
 		if (a.created && c->hold != NULL && connector_is_up(w, &a))
-			c->hold->refs[c->hold->count++] = a.ref;
+			c->hold->held[c->hold->count++] = (struct c25_held){
+				.ref = a.ref, .magic = a.magic };
 		c25_state_count(w, a.created ? C25_STAT_RESERVED :
 			C25_STAT_RENEWED, 1);
 	} else if (r != -EAFNOSUPPORT && c->error == 0) {
@@ -229,14 +231,14 @@ static void collect_destination(struct collect *c, struct c25_worker *w,
 static bool hold_room(struct c25_hold *h, struct regional *region,
 	size_t count)
 {
-	struct c25_ref *refs = regional_alloc(region,
-		(h->count + count) * sizeof(*refs));
+	struct c25_held *held = regional_alloc(region,
+		(h->count + count) * sizeof(*held));
 
-	if (refs == NULL)
+	if (held == NULL)
 		return false;
 	if (h->count > 0)
-		memcpy(refs, h->refs, h->count * sizeof(*refs));
-	h->refs = refs;
+		memcpy(held, h->held, h->count * sizeof(*held));
+	h->held = held;
 	return true;
 }
 

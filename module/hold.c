@@ -9,19 +9,34 @@
  * is over, or when conn25d is gone. Clients who ask the same meanwhile join
  * the state; all other queries go on.
  */
+#include <errno.h>
 #include <stddef.h>
 
 #include "module/module.h"
 
 #if C25_HAVE_EVENTS
 
+/* Does the assignment still wait for a connector, be it another one than in
+ * the beginning? */
+static bool hold_is_pending(struct c25_table *t, struct c25_held *e)
+{
+	int state = c25_table_push_state(t, e->ref);
+	struct c25_assignment a;
+
+	if (state == -ENOENT && c25_table_by_magic(t, &e->magic, &a) == 0) {
+		e->ref = a.ref;
+		state = a.push;
+	}
+	return state == C25_PUSH_PENDING;
+}
+
 /* Has every assignment been acknowledged, or refused, or ended? */
 static bool hold_is_over(const struct c25_worker *w, const struct c25_hold *h)
 {
-	const struct c25_table *t = c25_state_table(w);
+	struct c25_table *t = c25_state_table(w);
 
 	for (size_t i = 0; t != NULL && i < h->count; i++)
-		if (c25_table_push_state(t, h->refs[i]) == C25_PUSH_PENDING)
+		if (hold_is_pending(t, &h->held[i]))
 			return false;
 	return true;
 }

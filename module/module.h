@@ -114,9 +114,16 @@ struct c25_waiting {
 	bool timer_on;
 };
 
-/* New assignments that an answer waits for; see hold.c. */
+/* A new assignment that an answer waits for. It may move to another connector
+ * meanwhile: the magic address is what stays. */
+struct c25_held {
+	struct c25_ref ref;
+	struct c25_addr magic;
+};
+
+/* All of them of one answer; see hold.c. */
 struct c25_hold {
-	struct c25_ref *refs;
+	struct c25_held *held;
 	size_t count;
 	struct c25_worker *worker;
 	struct module_qstate *qstate;

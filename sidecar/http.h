@@ -140,7 +140,8 @@ int c25_http_request_header(const struct c25_http_request *q,
 /* ---- client ------------------------------------------------------------- */
 
 #define C25_HTTP_CONNECT_MS 2000	/* to be connected, TLS included */
-#define C25_HTTP_RESPONSE_MS 5000	/* from then to the whole response */
+#define C25_HTTP_RESPONSE_MS 5000	/* from then to the whole response,
+					 * however it trickles in */
 
 /* How a request ended; valid during the call. */
 struct c25_http_result {
@@ -153,12 +154,16 @@ struct c25_http_result {
 	char epoch[72];			/* header Conn25-Epoch, "" when absent
 					 * or longer than that */
 	bool fresh;			/* came over a new connection */
+	bool cut;			/* ... as the other side had closed one
+					 * that it had said to keep open */
 };
 
 struct c25_http_peer {
 	const char *host;		/* name or address, without brackets */
 	uint16_t port;
 	bool tls;			/* verified by the system's store */
+	unsigned connect_ms;		/* instead of C25_HTTP_CONNECT_MS */
+	unsigned response_ms;		/* instead of C25_HTTP_RESPONSE_MS */
 };
 
 struct c25_http_client;

@@ -39,6 +39,8 @@ struct c25_http_client {
 	bool busy;
 	bool fresh;			/* its connection carried none before */
 	bool again;			/* may be sent once more */
+	bool cut;			/* a connection was closed that the
+					 * other side had promised to keep */
 	const char *path;
 	const char *body;
 	size_t len;
@@ -79,6 +81,7 @@ client_done(struct c25_http_client *c, const char *error)
 		.error = error != NULL ? error : "",
 		.body = "",
 		.fresh = c->fresh,
+		.cut = c->cut && error == NULL,
 	};
 
 	if (error == NULL) {
@@ -88,6 +91,8 @@ client_done(struct c25_http_client *c, const char *error)
 		r.body_len = c->answer.len;
 		memcpy(r.epoch, c->epoch, sizeof(r.epoch));
 	}
+	if (error == NULL)
+		c->cut = false;
 	c25_timer_stop(&c->timer);
 	c->busy = false;
 	c->failed[0] = '\0';
@@ -165,7 +170,7 @@ client_send(struct c25_http_client *c)
 	request_format(c);
 	if (c->request.failed)
 		return false;
-	c25_timer_set(&c->timer, C25_HTTP_RESPONSE_MS);
+	c25_timer_set(&c->timer, c->peer.response_ms);
 	if (c->tls != NULL && c25_tls_write(c->tls, c->request.data,
 	    c->request.len) != 0)
 		return false;
@@ -200,7 +205,7 @@ client_connect(struct c25_http_client *c)
 	c->fresh = true;
 	c->state = STATE_CONNECTING;
 	c->failed[0] = '\0';
-	c25_timer_set(&c->timer, C25_HTTP_CONNECT_MS);
+	c25_timer_set(&c->timer, c->peer.connect_ms);
 	if (c->peer.tls && c25_tls_new(c->host, &c->tls) != 0) {
 		fail_later(c, "TLS can't be set up");
 	} else if (lws_client_connect_via_info(&info) == NULL) {
@@ -440,6 +445,8 @@ on_close(struct c25_http_client *c)
 	c->state = STATE_OFF;
 	c25_tls_free(c->tls);
 	c->tls = NULL;
+	if (!c->busy || c->again)
+		c->cut = true;
 	if (!c->busy)
 		return;
 	if (c->again) {
@@ -520,6 +527,10 @@ c25_http_client_new(struct c25_loop *loop, const struct c25_http_peer *peer,
 	c->loop = loop;
 	c->peer = *peer;
 	c->peer.host = c->host;
+	if (c->peer.connect_ms == 0)
+		c->peer.connect_ms = C25_HTTP_CONNECT_MS;
+	if (c->peer.response_ms == 0)
+		c->peer.response_ms = C25_HTTP_RESPONSE_MS;
 	c->done = done;
 	c->ctx = ctx;
 	c25_timer_init(&c->timer, loop, on_timer, c);

@@ -6,9 +6,10 @@
  * out request bodies. pusher.h runs it over HTTP.
  *
  *	             work()                 post()            done()
- *	table ring ---------> queue of a  --------> in flight -------> READY
+ *	table ring ---------> queue of its --------> in flight -------> READY
  *	sweep      --------->  connector   <------- retry later
- *	                          |   refused: next connector, else REFUSED
+ *	              move()      |   refused: moved to the next connector of
+ *	                          |   its app, else REFUSED
  *	                          no connector: parked until configure()
  *
  * Example (the whole of what drives it):
@@ -17,29 +18,44 @@
  *	c25_push_work(p, now);		c25_push_due() has come
  *
  * Rules
- *   queue      the table is the queue: per slot of the table there are 16
+ *   queue      the table is the queue: per slot of the table there are 20
  *              bytes here that say where it waits (push_queue.h). Nothing
  *              grows, nothing is dropped because something was full. Fresh
- *              assignments go before refreshes.
+ *              assignments go before moved ones, those before refreshes.
  *   truth      an assignment is read again when its request is written; one
  *              that changed meanwhile is left out, its newer version has
  *              come through the table's ring.
+ *   owner      an assignment is only ever sent to the connector that the
+ *              table has for it, as only there do packets to its transit
+ *              address go. To give it to another one is to move it: a new
+ *              version, pending.
  *   batches    whatever waits, up to C25_PUSH_BATCH, as soon as the
  *              connector's connection is free; a lone one leaves at once.
  *   results    0 READY; 1 again with backoff; 2 again, alone; 3 to 6 final
- *              for this connector: the next one of the app that can carry
- *              the transit address is tried, when there is none left it is
- *              REFUSED. Anything else (no connection, timeout, another
- *              status, a body that makes no sense): the whole batch again,
- *              with backoff, for ever. 400 and 413: again in halves, so that
- *              one bad entry can't stop the others.
- *   health     a connector whose request failed is marked down in the table
- *              and tried with backoff (an empty request when nothing waits)
- *              until it answers.
+ *              for this connector: it moves to the next one of its app, when
+ *              there is none left it is REFUSED. Anything else (no
+ *              connection, timeout, another status, a body that makes no
+ *              sense): the whole batch again, with backoff, for ever. 400
+ *              and 413: again in halves, so that one bad entry can't stop
+ *              the others.
+ *   health     a connector is asked about each C25_PUSH_PROBE_MS, with an
+ *              empty request when nothing waits for it. It is `down` when a
+ *              request failed: the module then reserves for others. Down and
+ *              silent for C25_PUSH_FAILOVER_MS it is dead: a sweep moves
+ *              what it has to the app's first connector that answers. One
+ *              that comes back before that moves nothing.
+ *   return     what was dead and has answered for C25_PUSH_RETURN_MS (that
+ *              doubles up to five minutes when it dies again soon) takes back
+ *              what it is a better choice for: earlier in the app's list. So
+ *              does one that was down only, or is new.
+ *   refusals   are remembered for each assignment and connector, until the
+ *              next configure() or the connector starts anew.
  *   refresh    everything that lives is sent again each C25_PUSH_REFRESH_MS,
  *              spread over that time; at once after each configure(); and
  *              what is a connector's when its epoch changed, or when it came
  *              back without one.
+ *   bounds     work() looks at some thousand assignments and moves at most
+ *              about a thousand; c25_push_due() says that there is more.
  *   threads    one.
  */
 #ifndef CONN25_PUSH_H
@@ -54,22 +70,33 @@
 
 #define C25_PUSH_BATCH 256
 #define C25_PUSH_BACKOFF_MIN_MS 100	/* first retry; doubles */
+#define C25_PUSH_BACKOFF_DOWN_MS 400	/* ... up to this while it may just be
+					 * restarting */
 #define C25_PUSH_BACKOFF_MAX_MS 5000	/* ... up to this; +-25 % jitter */
 #define C25_PUSH_REFRESH_MS (45u * 60 * 1000)	/* a connector forgets after
 					 * an hour */
+#define C25_PUSH_TIMEOUT_MS 2500	/* for a connection, and then for an
+					 * answer */
+#define C25_PUSH_PROBE_MS 1000		/* +-25 % */
+#define C25_PUSH_FAILOVER_MS 3000	/* silence until it is dead: with the
+					 * three above within DESIGN 7's 5 s */
+#define C25_PUSH_RETURN_MS 10000	/* healthy so long, until it is
+					 * trusted again */
 #define C25_PUSH_ERROR_MAX 160
 
 struct c25_pushq;
 
 /* What it needs of the world; all functions are called with `ctx`. */
 struct c25_push_ops {
-	/* As c25_table_take(), _by_ref(), _next(), _set_push(),
-	 * _connector_set_down(). */
+	/* As c25_table_take(), _by_ref(), _next(), _set_push(), _move(),
+	 * _connector_set_health(). */
 	int (*take)(void *ctx, struct c25_ref *ref);
 	int (*read)(void *ctx, struct c25_ref ref, struct c25_assignment *a);
 	bool (*next)(void *ctx, uint32_t *cursor, struct c25_assignment *a);
 	int (*set)(void *ctx, struct c25_ref ref, enum c25_push state);
-	void (*down)(void *ctx, uint16_t reg, bool down);
+	int (*move)(void *ctx, struct c25_ref ref, uint16_t reg,
+		struct c25_assignment *a);
+	void (*health)(void *ctx, uint16_t reg, enum c25_health health);
 	/*
 	 * Start a POST of `body` to connector `reg`; it stays valid until
 	 * c25_push_done(), which must not be called from here.
@@ -89,6 +116,8 @@ struct c25_push_connector {
 	uint64_t id;			/* changes when its address does: a
 					 * request on the way is dropped and
 					 * everything is sent again */
+	bool down;			/* what the table has of an earlier
+					 * process; for one that is new here */
 };
 
 /*
@@ -123,6 +152,9 @@ struct c25_push_answer {
 	const char *body;
 	size_t body_len;
 	const char *epoch;		/* "" when absent */
+	bool cut;			/* the other side had closed the last
+					 * connection before, against what it
+					 * had said */
 };
 
 /* The request to `reg` has ended; sends the next batch, if any. */
@@ -136,12 +168,17 @@ uint64_t c25_push_due(const struct c25_pushq *p);
  * acked or failed, so sent = acked + failed + in flight. */
 struct c25_push_stats {
 	uint64_t requests;		/* push.requests: POSTs started */
+	uint64_t probes;		/* push.probes: ... that were empty */
 	uint64_t acked;			/* push.acked: mappings, code 0 */
 	uint64_t failed;		/* push.failed: mappings not acked, for
 					 * whatever reason */
 	uint64_t retried;		/* push.retried: ... that were queued
 					 * again, here or elsewhere */
-	uint64_t refused;		/* ... marked REFUSED */
+	uint64_t refused;		/* push.refused: marked REFUSED */
+	uint64_t moved;			/* push.moved: assignments, to another
+					 * connector */
+	uint64_t stuck;			/* push.stuck: times that there was no
+					 * room for that */
 };
 const struct c25_push_stats *c25_push_stats(const struct c25_pushq *p);
 /* Also the counters of struct c25_push_info. */
@@ -152,6 +189,7 @@ struct c25_push_info {
 	const char *name;
 	uint16_t reg;
 	bool healthy;			/* the last request, if any, worked */
+	enum c25_health health;		/* as the table has it */
 	uint32_t queued;		/* waiting for it, in flight included */
 	uint32_t in_flight;		/* mappings on the way */
 	uint64_t requests;
@@ -166,7 +204,7 @@ struct c25_push_info {
 bool c25_push_next(const struct c25_pushq *p, size_t *cursor,
 	struct c25_push_info *out);
 
-/* Assignments that wait for want of any connector. */
+/* Assignments that wait for want of any connector, or of room to move. */
 uint32_t c25_push_parked(const struct c25_pushq *p);
 
 /* The policy in use, NULL before the first configure. Owns: the queue; take

@@ -104,11 +104,14 @@ make_peers(struct c25_pushq *p, const struct c25_push_connector *connectors,
 static void
 sort_anew(struct c25_pushq *p, uint64_t now)
 {
+	p->generation++;		/* nobody has refused anything */
+	p->peer_count = 0;
 	for (uint32_t reg = 0; reg < C25_CONNECTORS_MAX; reg++) {
 		struct c25_push_peer *c = p->peers[reg];
 
 		if (c == NULL)
 			continue;
+		p->peer_count++;
 		c->resynced_ms = 0;
 		c25_push_resync(p, c, now);
 		c25_push_clear(&p->queue, reg);
@@ -119,8 +122,25 @@ sort_anew(struct c25_pushq *p, uint64_t now)
 		memset(c->later_at_ms, 0, sizeof(c->later_at_ms));
 	}
 	c25_push_clear(&p->queue, C25_PUSH_PARKED_REG);
-	p->sweep_refused = true;
 	c25_push_sweep(p);
+}
+
+/* Put the new connectors in the places of those that are not kept. */
+static void
+swap_peers(struct c25_pushq *p, struct c25_push_peer **fresh,
+	const struct c25_push_connector *connectors, size_t count,
+	uint64_t now)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint16_t reg = connectors[i].reg;
+
+		if (fresh[reg] == NULL)
+			continue;
+		peer_free(p, p->peers[reg]);
+		p->peers[reg] = fresh[reg];
+		c25_push_health_begin(p, fresh[reg], connectors[i].down,
+			now);
+	}
 }
 
 int
@@ -137,14 +157,14 @@ c25_push_configure(struct c25_pushq *p, struct c25_policy *policy,
 			peer_free(p, fresh[reg]);
 		return r;
 	}
-	for (uint16_t reg = 0; reg < C25_CONNECTORS_MAX; reg++) {
-		if (kept[reg])
-			continue;
-		peer_free(p, p->peers[reg]);
-		p->peers[reg] = fresh[reg];
-		if (fresh[reg] != NULL)
-			p->ops->down(p->ctx, reg, false);
-	}
+	for (int reg = 0; reg < C25_CONNECTORS_MAX; reg++)
+		if (p->peers[reg] != NULL && fresh[reg] == NULL &&
+		    !kept[reg]) {
+			c25_push_health_end(p, p->peers[reg]);
+			peer_free(p, p->peers[reg]);
+			p->peers[reg] = NULL;
+		}
+	swap_peers(p, fresh, connectors, count, now);
 	c25_policy_ref(policy);
 	c25_policy_unref(p->policy);
 	p->policy = policy;

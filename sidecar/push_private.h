@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* push_private.h - what the push*.c share. */
+/*
+ * push_private.h - what the push*.c share.
+ *
+ *   push.c            into the queues: ring, sweeps, refresh, what is due
+ *   push_choose.c     which connector an assignment belongs to; moving it
+ *   push_send.c       out of the queues: batches
+ *   push_answer.c     what a connector's answer means
+ *   push_health.c     when a connector is down, dead, settled
+ *   push_configure.c  made, configured, freed
+ *   push_show.c       counters
+ *   push_queue.[ch]   the lists
+ */
 #ifndef CONN25_PUSH_PRIVATE_H
 #define CONN25_PUSH_PRIVATE_H
 
@@ -12,23 +23,42 @@ struct c25_push_peer {
 	char *name;
 	uint16_t reg;
 	uint64_t id;
-	bool busy;			/* a request is on the way */
-	bool down;
-	bool resync;			/* the sweep takes its READY ones */
-	uint32_t batch_max;
+
+	/* health, see push_health.c */
+	bool down;			/* its last request failed */
+	bool dead;			/* ... and it has been silent for long */
+	bool failed;			/* was dead, and isn't settled since */
+	bool settled;			/* has answered for long, unbroken */
+	enum c25_health told;		/* what the table says */
+	uint64_t heard_ms;		/* last 200, or when we began to ask */
+	uint64_t down_ms;		/* when it went down */
+	uint64_t up_ms;			/* answers since, 0: doesn't */
+	uint64_t settle_after_ms;	/* so long, then it is settled */
+	uint64_t returned_ms;		/* last end of `failed`, 0: none */
+	uint64_t probe_at_ms;		/* ask, if there is nothing to send */
 	unsigned failures;		/* in a row */
-	unsigned rejects;		/* 400s in a row */
 	uint64_t retry_at_ms;		/* 0: at once */
-	uint64_t resynced_ms;		/* last, 0: never */
-	uint64_t resync_at_ms;		/* put off until then, 0: not */
-	uint64_t later_at_ms[C25_PUSH_LEVELS];	/* 0: that list is empty */
+
+	/* what is on the way */
+	bool busy;
+	uint32_t batch_max;
+	unsigned rejects;		/* 400s in a row */
 	struct c25_ref flight[C25_PUSH_BATCH];	/* in the order sent */
 	uint32_t flight_count;
-	struct c25_buf body;		/* of the request on the way */
-	uint64_t requests, acked, failed;
+	struct c25_buf body;
+	uint64_t later_at_ms[C25_PUSH_LEVELS];	/* 0: that list is empty */
+
+	/* its state, as far as we know it */
+	char epoch[72];
+	uint64_t resynced_ms;		/* last, 0: never */
+	uint64_t resync_at_ms;		/* put off until then, 0: not */
+	uint64_t resync_until;		/* the sweep takes its READY ones up to
+					 * this place */
+
+	/* to be shown */
+	uint64_t requests, acked, failed_count;
 	uint64_t last_ok_ms, last_error_ms;
 	char last_error[C25_PUSH_ERROR_MAX];
-	char epoch[72];
 };
 
 struct c25_pushq {
@@ -36,19 +66,25 @@ struct c25_pushq {
 	void *ctx;
 	struct c25_policy *policy;
 	struct c25_push_peer *peers[C25_CONNECTORS_MAX];	/* by reg */
+	size_t peer_count;
 	struct c25_push_queue queue;
 	uint64_t random;
-	bool ring_more;			/* TAKE_MAX was not enough */
-	bool sweep_on;
-	bool sweep_refused;		/* those, too */
-	uint32_t sweep_cursor;
+	uint8_t generation;		/* of the masks in the queue's slots */
+	bool ring_more;			/* one work() was not enough */
+	unsigned moves_left;		/* in this work() */
+	/* Sweeps go round and round: places are counted on for ever, and the
+	 * slot is the rest of dividing by the capacity. */
+	uint64_t sweep_at, sweep_until;
+	uint64_t sweep_moved;		/* moves when it began */
+	uint64_t stuck_at_ms;		/* sweep then: not all could be moved */
+	uint64_t stuck_log_ms;
 	uint64_t refresh_at_ms;		/* next piece */
 	uint32_t refresh_cursor;
 	uint64_t refresh_goal;		/* slots up to here are due */
 	struct c25_push_stats stats;
 	uint64_t refused_log_ms;
 	uint64_t refused_unlogged;
-	bool changed;			/* a push state, in this done() */
+	bool changed;			/* a push state: ring the bell */
 	struct c25_wire_response response;
 	struct c25_wire_entry entries[C25_PUSH_BATCH];
 	char names[C25_PUSH_BATCH][C25_NAME_TEXT_MAX];
@@ -65,24 +101,107 @@ c25_push_is_flying(const struct c25_pushq *p, const struct c25_push_peer *c,
 		C25_PUSH_FLIGHT;
 }
 
-/* Look through the whole table, from its beginning. */
+/* ms -+ 25 %, so that not all happens at once. */
+uint64_t c25_push_jitter(struct c25_pushq *p, uint64_t ms);
+
+/* Look through the whole table, once round from the present place. */
 void c25_push_sweep(struct c25_pushq *p);
 
-/* Let the sweep take everything of this connector, but not all the time. */
+/* Let the sweep send everything of this connector again, but not all the
+ * time. */
 void c25_push_resync(struct c25_pushq *p, struct c25_push_peer *c,
 	uint64_t now);
 
-/* The app an assignment belongs to now, or NULL. */
-const char *c25_push_app(const struct c25_pushq *p,
-	const struct c25_assignment *a);
+/* Is the sweep at a place that counts as a resync of this connector? */
+static inline bool
+c25_push_resyncs(const struct c25_pushq *p, const struct c25_push_peer *c)
+{
+	return p->sweep_at <= c->resync_until && c->resync_until != 0;
+}
+
+/* ---- push_choose.c ---- */
+
+/* The app that an assignment belongs to now. */
+struct c25_push_app {
+	const char *name;
+	const uint16_t *list;		/* its connectors, best first */
+	uint32_t count;
+};
+
+/* Returns: false: none. */
+bool c25_push_app(const struct c25_pushq *p, const struct c25_assignment *a,
+	struct c25_push_app *out);
+
+/* The bit in a slot's mask for the i-th connector of an app. */
+static inline uint32_t
+c25_push_bit(uint32_t i)
+{
+	return UINT32_C(1) << (i < 31 ? i : 31);
+}
+
+/* What we know of this version of a slot; reset if it is a new one. */
+struct c25_push_slot *c25_push_slot(struct c25_pushq *p, struct c25_ref ref);
+
+enum c25_push_verdict {
+	C25_PUSH_STAY,		/* with the connector it has */
+	C25_PUSH_GO,		/* to another one */
+	C25_PUSH_STUCK,		/* it would go, but nothing is free there */
+	C25_PUSH_NOBODY,	/* its app has no connector, or there is none */
+	C25_PUSH_GIVE_UP,	/* all have refused it */
+	C25_PUSH_VANISHED,	/* it has changed meanwhile */
+};
 
 /*
- * The connector to send it to when `tried` of those that could be have
- * refused: first the one it was reserved for, then the app's others that can
- * carry its transit address, best first.
- * Returns: reg, or C25_CONNECTOR_NONE; *any (may be NULL): there was one.
+ * Decide, given which connectors have `refused` it and which are to be left
+ * out for now (masks by place in the app's list). Pure.
  */
-uint16_t c25_push_route(const struct c25_pushq *p,
-	const struct c25_assignment *a, unsigned tried, bool *any);
+enum c25_push_verdict c25_push_choose(const struct c25_pushq *p,
+	const struct c25_push_app *app, uint16_t owner, uint32_t refused,
+	uint32_t skip, uint16_t *to);
+
+/*
+ * Decide, move it if so decided, and let it wait where it then belongs, at
+ * `place` unless it waits there already. C25_PUSH_NOWHERE: what stays needn't
+ * be sent. C25_PUSH_GIVE_UP is left to the caller.
+ */
+enum c25_push_verdict c25_push_sort(struct c25_pushq *p,
+	const struct c25_assignment *a, enum c25_push_place place,
+	uint64_t now);
+
+/* ---- push_send.c ---- */
+
+/* Send what waits for it, if it is free; or ask how it is. */
+void c25_push_send(struct c25_pushq *p, struct c25_push_peer *c,
+	uint64_t now);
+
+/* The batch on the way has failed: it goes back to the front, and we wait. */
+void c25_push_batch_failed(struct c25_pushq *p, struct c25_push_peer *c,
+	const char *error, uint64_t now);
+
+/* ---- push_answer.c ---- */
+
+/* No connector is left for it; `why` says what the last one said, or is
+ * NULL. */
+void c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
+	const char *why, uint64_t now);
+
+/* ---- push_health.c ---- */
+
+/* A connector that is new here; `down`: as far as the table knows. */
+void c25_push_health_begin(struct c25_pushq *p, struct c25_push_peer *c,
+	bool down, uint64_t now);
+/* It is no connector any more. */
+void c25_push_health_end(struct c25_pushq *p, struct c25_push_peer *c);
+/* A request has failed; last_error says why. */
+void c25_push_health_failed(struct c25_pushq *p, struct c25_push_peer *c,
+	uint64_t now);
+/* It has answered 200. */
+void c25_push_health_ok(struct c25_pushq *p, struct c25_push_peer *c,
+	uint64_t now);
+/* What time does to it. */
+void c25_push_health_tick(struct c25_pushq *p, struct c25_push_peer *c,
+	uint64_t now);
+/* When that is due next, 0: not. */
+uint64_t c25_push_health_due(const struct c25_push_peer *c);
 
 #endif

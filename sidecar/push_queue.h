@@ -2,7 +2,7 @@
 /*
  * push_queue.h - where each slot of the table waits: linked lists through one
  * array as long as the table, so that queueing never allocates. Private to
- * push.c.
+ * push*.c.
  *
  * A slot is in at most one place, with one version (seq): a newer version
  * takes the place of an older one.
@@ -22,7 +22,8 @@
 enum c25_push_place {
 	C25_PUSH_NOWHERE = 0,
 	C25_PUSH_FLIGHT,		/* on the way: in no list */
-	C25_PUSH_FRESH,
+	C25_PUSH_FRESH,			/* somebody may be waiting for it */
+	C25_PUSH_MOVED,			/* was another connector's */
 	C25_PUSH_REFRESH,
 	C25_PUSH_LATER,			/* + level */
 	C25_PUSH_PLACES = C25_PUSH_LATER + C25_PUSH_LEVELS
@@ -38,11 +39,16 @@ struct c25_push_list {
 struct c25_push_slot {
 	uint32_t seq;			/* the version that is meant */
 	uint32_t prev, next;		/* in its list */
+	uint32_t refused;		/* who finally did: a bit for each
+					 * place in the app's list, the last
+					 * one for all that are left */
 	uint16_t where;			/* reg * C25_PUSH_PLACES + place */
-	uint8_t tried;			/* connectors that refused it */
+	uint8_t generation;		/* of `refused`; another: it's 0 */
 	uint8_t level : 4;		/* of backoff */
 	uint8_t alone : 1;		/* send without others */
 };
+
+_Static_assert(sizeof(struct c25_push_slot) == 20, "as push.h says");
 
 struct c25_push_queue {
 	struct c25_push_slot *slots;

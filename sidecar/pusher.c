@@ -67,12 +67,21 @@ op_set(void *ctx, struct c25_ref ref, enum c25_push state)
 	return c25_table_set_push(pu->table, ref, state);
 }
 
-static void
-op_down(void *ctx, uint16_t reg, bool down)
+static int
+op_move(void *ctx, struct c25_ref ref, uint16_t reg,
+	struct c25_assignment *a)
 {
 	struct c25_pusher *pu = ctx;
 
-	c25_table_connector_set_down(pu->table, reg, down);
+	return c25_table_move(pu->table, ref, reg, a);
+}
+
+static void
+op_health(void *ctx, uint16_t reg, enum c25_health health)
+{
+	struct c25_pusher *pu = ctx;
+
+	c25_table_connector_set_health(pu->table, reg, health);
 }
 
 static int
@@ -108,7 +117,8 @@ static const struct c25_push_ops ops = {
 	.read = op_read,
 	.next = op_next,
 	.set = op_set,
-	.down = op_down,
+	.move = op_move,
+	.health = op_health,
 	.post = op_post,
 	.abort = op_abort,
 	.changed = op_changed,
@@ -152,6 +162,7 @@ on_done(void *ctx, const struct c25_http_result *r)
 		.body = r->body,
 		.body_len = r->body_len,
 		.epoch = r->epoch,
+		.cut = r->cut,
 	}, c25_now_ms());
 	rearm(pu);
 }
@@ -216,7 +227,9 @@ line_new(struct c25_pusher *pu, const struct c25_config_url *url,
 		return NULL;
 	*line = (struct line){ .pusher = pu, .id = id, .reg = reg };
 	if (c25_http_client_new(pu->loop, &(struct c25_http_peer){
-	    .host = url->host, .port = url->port, .tls = url->tls },
+	    .host = url->host, .port = url->port, .tls = url->tls,
+	    .connect_ms = C25_PUSH_TIMEOUT_MS,
+	    .response_ms = C25_PUSH_TIMEOUT_MS },
 	    on_done, line, &line->client) != 0) {
 		free(line);
 		return NULL;
@@ -262,7 +275,9 @@ c25_pusher_configure(struct c25_pusher *pu, const struct c25_config *cfg,
 		uint16_t reg = regs[i];
 
 		list[i] = (struct c25_push_connector){ .name = c->name,
-			.reg = reg, .id = id };
+			.reg = reg, .id = id, .down = pu->lines[reg] == NULL &&
+			c25_table_connector_health(pu->table, reg) ==
+			C25_HEALTH_DOWN };
 		if (pu->lines[reg] != NULL && pu->lines[reg]->id == id) {
 			kept[reg] = true;
 			continue;

@@ -120,6 +120,9 @@ c25_report_stats(struct c25_buf *out, const struct c25_report_stats *s)
 	number(out, "push.retried", s->push.retried);
 	number(out, "push.refused", s->push.refused);
 	number(out, "push.parked", s->parked);
+	number(out, "push.moved", s->push.moved);
+	number(out, "push.stuck", s->push.stuck);
+	number(out, "push.probes", s->push.probes);
 	number(out, "serve.requests", s->serve.requests);
 	number(out, "serve.denied", s->serve.denied);
 	number(out, "serve.mappings.ok", s->serve.mappings_ok);
@@ -142,6 +145,8 @@ c25_report_connector_stats(struct c25_buf *out,
 {
 	c25_buf_format(out, "connector.%s.healthy=%d\n", info->name,
 		info->healthy ? 1 : 0);
+	c25_buf_format(out, "connector.%s.preferred=%d\n", info->name,
+		info->health == C25_HEALTH_GOOD ? 1 : 0);
 	c25_buf_format(out, "connector.%s.queued=%" PRIu32 "\n", info->name,
 		info->queued);
 	c25_buf_format(out, "connector.%s.acked=%" PRIu64 "\n", info->name,
@@ -206,6 +211,19 @@ c25_report_mapping(struct c25_buf *out, const struct c25_mapping *m,
 		seconds_left(m->sent_ms + C25_MAPPING_LIFE_MS, now_ms));
 }
 
+static const char *
+health_text(enum c25_health health)
+{
+	switch (health) {
+	case C25_HEALTH_DOWN:
+		return "down";
+	case C25_HEALTH_RETURNING:
+		return "returning";
+	default:
+		return "healthy";
+	}
+}
+
 void
 c25_report_connector(struct c25_buf *out, const struct c25_push_info *info,
 	const char *url)
@@ -216,7 +234,7 @@ c25_report_connector(struct c25_buf *out, const struct c25_push_info *info,
 	c25_buf_lit(out, " ");
 	c25_report_field(out, url);
 	c25_buf_format(out, " %s %" PRIu32 " %" PRIu64 " ",
-		info->healthy ? "healthy" : "down", info->queued,
+		health_text(info->health), info->queued,
 		info->acked);
 	/* The rest of the line: blanks stay, anything else of control
 	 * does not. */

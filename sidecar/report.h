@@ -12,8 +12,11 @@
  *	list_assignments  domain destination magic transit app connector state
  *	                  lease_seconds
  *	list_mappings     peer transit destination app expires_in_seconds
- *	list_connectors   name url healthy|down queued acked last_error
+ *	list_connectors   name url health queued acked last_error
  *
+ * health is healthy; down: it doesn't answer, and what it has goes to others
+ * after some seconds; returning: it answers again, but others are preferred
+ * until that has lasted a while.
  * state is pending, ready or refused; lease_seconds is 0 when the lease is
  * over and the addresses wait for reuse. last_error goes to the end of the
  * line, blanks included.

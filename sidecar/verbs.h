@@ -27,7 +27,7 @@
 	V(list_mappings, "", \
 		"peer transit destination app expires_in_seconds") \
 	V(list_connectors, "", \
-		"name url healthy|down queued acked last_error") \
+		"name url health queued acked last_error") \
 	V(lookup, "NAME|IP", \
 		"policy, assignments and mappings of a name or address") \
 	V(drop, "NAME|IP", \

@@ -284,7 +284,7 @@ c25_table_connector_reg(struct c25_table *t, const char *name)
 		c25_step();
 		memcpy(c->name, name, len);
 		c25_step();
-		atomic_store(&c->down, 0);
+		atomic_store(&c->health, C25_HEALTH_GOOD);
 		atomic_store(&c->used, 1);
 	}
 out:
@@ -293,18 +293,21 @@ out:
 }
 
 void
-c25_table_connector_set_down(struct c25_table *t, uint16_t reg, bool down)
+c25_table_connector_set_health(struct c25_table *t, uint16_t reg,
+    enum c25_health health)
 {
 	struct c25_connector_d *c = c25_connector(t, reg);
 
 	if (c != NULL)
-		atomic_store(&c->down, down);
+		atomic_store(&c->health, (uint32_t)health);
 }
 
-bool
-c25_table_connector_down(const struct c25_table *t, uint16_t reg)
+enum c25_health
+c25_table_connector_health(const struct c25_table *t, uint16_t reg)
 {
 	struct c25_connector_d *c = c25_connector(t, reg);
+	uint32_t health = c == NULL ? 0 : atomic_load(&c->health);
 
-	return c != NULL && atomic_load(&c->down) != 0;
+	return health <= C25_HEALTH_RETURNING ? (enum c25_health)health :
+	    C25_HEALTH_GOOD;
 }

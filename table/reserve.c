@@ -34,17 +34,27 @@ renew(struct c25_table *t, struct c25_assignment *a, uint64_t until)
 	    c25_slot_unchanged(s, a->ref.seq);
 }
 
-/* First healthy connector of the app, else its first, else none. */
+/* First good connector of the app, else the first that answers, else its
+ * first, else none. */
 static uint16_t
 pick_connector(struct c25_table *t, const struct c25_policy *policy,
     uint32_t app)
 {
 	uint32_t count;
 	const uint16_t *list = c25_policy_app_connectors(policy, app, &count);
+	uint16_t returning = C25_CONNECTOR_NONE;
 
-	for (uint32_t i = 0; i < count; i++)
-		if (!c25_table_connector_down(t, list[i]))
+	for (uint32_t i = 0; i < count; i++) {
+		enum c25_health h = c25_table_connector_health(t, list[i]);
+
+		if (h == C25_HEALTH_GOOD)
 			return list[i];
+		if (h == C25_HEALTH_RETURNING &&
+		    returning == C25_CONNECTOR_NONE)
+			returning = list[i];
+	}
+	if (returning != C25_CONNECTOR_NONE)
+		return returning;
 	return count > 0 ? list[0] : C25_CONNECTOR_NONE;
 }
 

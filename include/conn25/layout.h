@@ -169,7 +169,7 @@ struct c25_poolset_d {
 struct c25_connector_d {
 	char name[C25_CONNECTOR_NAME_MAX + 1];
 	_Atomic uint32_t used;	/* set after the name was written */
-	_Atomic uint32_t down;
+	_Atomic uint32_t health;	/* enum c25_health */
 	uint8_t pad[56];
 };
 

@@ -201,10 +201,21 @@ int c25_table_policy(struct c25_table *t, struct c25_policy **out,
 	struct c25_error *err)
 	__attribute__((warn_unused_result));
 
-/* Health of a connector, set by conn25d, read when reserving. */
-void c25_table_connector_set_down(struct c25_table *t, uint16_t reg,
-	bool down);
-bool c25_table_connector_down(const struct c25_table *t, uint16_t reg);
+/*
+ * How a connector is, as conn25d says: whom to reserve for (the app's first
+ * that is good, else its first that answers, else its first), and whether it
+ * is of use to wait for one.
+ */
+enum c25_health {
+	C25_HEALTH_GOOD = 0,
+	C25_HEALTH_DOWN = 1,		/* doesn't answer */
+	C25_HEALTH_RETURNING = 2,	/* answers again, but since a moment */
+};
+void c25_table_connector_set_health(struct c25_table *t, uint16_t reg,
+	enum c25_health health);
+/* C25_HEALTH_GOOD also for what isn't known. */
+enum c25_health c25_table_connector_health(const struct c25_table *t,
+	uint16_t reg);
 
 /* ---- reserve and look up ------------------------------------------------ */
 

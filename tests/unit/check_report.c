@@ -105,12 +105,23 @@ START_TEST(connector)
 
 	c25_report_connector(&b, &info, "http://10.9.0.2:8025");
 	expect(&b, "office-1 http://10.9.0.2:8025 healthy 3 17 -\n");
+	info.health = C25_HEALTH_RETURNING;
+	c25_report_connector(&b, &info, "http://10.9.0.2:8025");
+	expect(&b, "office-1 http://10.9.0.2:8025 returning 3 17 -\n");
+	c25_report_connector_stats(&b, &info);
+	expect(&b, "connector.office-1.healthy=1\n"
+		"connector.office-1.preferred=0\n"
+		"connector.office-1.queued=3\n"
+		"connector.office-1.acked=17\n"
+		"connector.office-1.failed=2\n");
 	info.healthy = false;
+	info.health = C25_HEALTH_DOWN;
 	strcpy(info.last_error, "connection\nrefused");
 	c25_report_connector(&b, &info, NULL);
 	expect(&b, "office-1 - down 3 17 connection?refused\n");
 	c25_report_connector_stats(&b, &info);
 	expect(&b, "connector.office-1.healthy=0\n"
+		"connector.office-1.preferred=0\n"
 		"connector.office-1.queued=3\n"
 		"connector.office-1.acked=17\n"
 		"connector.office-1.failed=2\n");
@@ -164,6 +175,7 @@ static const char *const stat_rows[] = {
 	"pool.v6transit.capacity=18446744073709551615",
 	"push.requests=30", "push.acked=31", "push.failed=32",
 	"push.retried=33", "push.refused=34", "push.parked=35",
+	"push.moved=36", "push.stuck=37", "push.probes=38",
 	"serve.requests=40", "serve.denied=41", "serve.mappings.ok=42",
 	"serve.mappings.refused=43", "serve.code.1=51", "serve.code.6=56",
 	"mappings.current=60", "time.now=1700000000.123000",
@@ -175,7 +187,7 @@ static const struct c25_report_stats some_stats = {
 	.usage = { 1, 2, 3, 4, { { 10, 20 }, { 11, 21 }, { 12, 22 },
 		{ 13, UINT64_MAX } } },
 	.push = { .requests = 30, .acked = 31, .failed = 32, .retried = 33,
-		.refused = 34 },
+		.refused = 34, .moved = 36, .stuck = 37, .probes = 38 },
 	.parked = 35,
 	.serve = { 40, 41, 42, 43, { 50, 51, 52, 53, 54, 55, 56 } },
 	.mappings = 60,

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a connector's answer means for each mapping of the batch, and for the
+ * connector. */
+#include "push_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conn25/log.h"
+
+#define REJECTS_MAX 8		/* 400s in a row until it counts as broken */
+#define LATER_MS 250		/* level 0; doubles with each level */
+#define REFUSED_LOG_MS 10000	/* at most one line in this time */
+
+/* ---- one mapping -------------------------------------------------------- */
+
+/* Once more, after a while that grows. */
+static void
+put_off(struct c25_pushq *p, struct c25_push_peer *c, uint32_t slot,
+	uint64_t now)
+{
+	struct c25_push_slot *s = &p->queue.slots[slot];
+	unsigned level = s->level;
+
+	if (c->later_at_ms[level] == 0)
+		c->later_at_ms[level] = now +
+			c25_push_jitter(p, (uint64_t)LATER_MS << level);
+	c25_push_move(&p->queue, slot, c->reg, C25_PUSH_LATER + level, false);
+	if (level + 1 < C25_PUSH_LEVELS)
+		s->level = (level + 1) & 7;
+	p->stats.retried++;
+}
+
+void
+c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
+	const char *why, uint64_t now)
+{
+	char name[C25_NAME_TEXT_MAX], addr[C25_ADDR_TEXT_MAX];
+
+	c25_push_remove(&p->queue, a->ref.slot);
+	p->stats.refused++;
+	p->refused_unlogged++;
+	if (p->ops->set(p->ctx, a->ref, C25_PUSH_REFUSED) == 0)
+		p->changed = true;
+	if (p->refused_log_ms != 0 && now - p->refused_log_ms <
+	    REFUSED_LOG_MS)
+		return;
+	p->refused_log_ms = now;
+	c25_log(C25_LOG_ERROR, "%s: %s: refused by %s, and no other is left: "
+		"check its peers and apps (%llu such since the last message)",
+		c25_name_to_text(a->domain.wire, a->domain.len, name),
+		c25_addr_format(&a->destination, addr), why != NULL ? why :
+		"all connectors of its app",
+		(unsigned long long)p->refused_unlogged);
+	p->refused_unlogged = 0;
+}
+
+/* This connector won't have it, finally: the next one. */
+static void
+next_connector(struct c25_pushq *p, struct c25_push_peer *c,
+	struct c25_ref ref, const struct c25_wire_result *res, uint64_t now)
+{
+	struct c25_push_app app = { .count = 0 };
+	char why[C25_CONNECTOR_NAME_MAX + C25_WIRE_MESSAGE_MAX + 40];
+	struct c25_assignment a;
+
+	c25_push_remove(&p->queue, ref.slot);
+	if (p->ops->read(p->ctx, ref, &a) != 0)
+		return;
+	(void)c25_push_app(p, &a, &app);
+	for (uint32_t i = 0; i < app.count; i++)
+		if (app.list[i] == c->reg)
+			c25_push_slot(p, ref)->refused |= c25_push_bit(i);
+	switch (c25_push_sort(p, &a, C25_PUSH_FRESH, now)) {
+	case C25_PUSH_STAY:
+	case C25_PUSH_GO:
+		p->stats.retried++;
+		break;
+	case C25_PUSH_GIVE_UP:
+		snprintf(why, sizeof(why), "connector %s with code %u (%s)",
+			c->name, res->code, res->message[0] != '\0' ?
+			res->message : c25_wire_message(res->code));
+		c25_push_give_up(p, &a, why, now);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+one_result(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
+	const struct c25_wire_result *res, uint64_t now)
+{
+	struct c25_push_slot *s = &p->queue.slots[ref.slot];
+	bool flying = c25_push_is_flying(p, c, ref);
+
+	if (res->code == C25_WIRE_OK) {
+		p->stats.acked++;
+		c->acked++;
+		if (!flying)
+			return;		/* it waits for another one now */
+		c25_push_remove(&p->queue, ref.slot);
+		if (p->ops->set(p->ctx, ref, C25_PUSH_READY) == 0)
+			p->changed = true;
+		return;
+	}
+	p->stats.failed++;
+	c->failed_count++;
+	if (!flying)
+		return;		/* a newer version waits already */
+	switch (res->code) {
+	case C25_WIRE_DUPLICATE:
+		if (!s->alone) {
+			s->alone = 1;
+			p->stats.retried++;
+			c25_push_move(&p->queue, ref.slot, c->reg,
+				C25_PUSH_FRESH, true);
+			break;
+		}
+		/* fallthrough */
+	case C25_WIRE_OTHER:
+		c->last_error_ms = now;
+		snprintf(c->last_error, sizeof(c->last_error), "a mapping is "
+			"refused, code %u: %.*s", res->code, 96, res->message);
+		put_off(p, c, ref.slot, now);
+		break;
+	default:
+		next_connector(p, c, ref, res, now);
+	}
+}
+
+/* ---- the connector ------------------------------------------------------ */
+
+/*
+ * It answers: is it the one we know, with the state it had? Without an epoch
+ * it may be another one whenever it could have gone away unseen.
+ */
+static void
+check_epoch(struct c25_pushq *p, struct c25_push_peer *c,
+	const struct c25_push_answer *answer, bool was_down, uint64_t now)
+{
+	const char *epoch = answer->epoch;
+	bool lost = false;
+
+	if (strlen(epoch) >= sizeof(c->epoch))
+		epoch = "";
+	if (c->last_ok_ms != 0)
+		lost = strcmp(epoch, c->epoch) != 0 ||
+			(epoch[0] == '\0' && (was_down || answer->cut));
+	snprintf(c->epoch, sizeof(c->epoch), "%s", epoch);
+	if (!lost)
+		return;
+	c25_log(C25_LOG_INFO, "connector %s: has started anew: sending "
+		"everything again", c->name);
+	c25_push_resync(p, c, now);
+}
+
+static void
+mark_up(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
+{
+	c->failures = 0;
+	c->rejects = 0;
+	c->retry_at_ms = 0;
+	c->batch_max = c->batch_max * 2 < C25_PUSH_BATCH ?
+		c->batch_max * 2 : C25_PUSH_BATCH;
+	c25_push_health_ok(p, c, now);
+}
+
+/*
+ * 400 or 413: something in it displeases. Halve the batch until the one that
+ * does is alone, then put that off. Returns: false: there is more wrong.
+ */
+static bool
+batch_rejected(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
+{
+	uint32_t n = c->flight_count;
+
+	if (n == 0 || (n == 1 && ++c->rejects > REJECTS_MAX))
+		return false;
+	for (uint32_t i = n; i-- > 0;) {
+		struct c25_ref ref = c->flight[i];
+
+		p->stats.failed++;
+		c->failed_count++;
+		if (!c25_push_is_flying(p, c, ref))
+			continue;
+		if (n == 1) {
+			put_off(p, c, ref.slot, now);
+			break;
+		}
+		p->stats.retried++;
+		c25_push_move(&p->queue, ref.slot, c->reg, C25_PUSH_FRESH,
+			true);
+	}
+	c->flight_count = 0;
+	c->batch_max = n > 1 ? n / 2 : 1;
+	return true;
+}
+
+static void
+answered(struct c25_pushq *p, struct c25_push_peer *c,
+	const struct c25_push_answer *answer, uint64_t now)
+{
+	bool was_down = c->down;
+	struct c25_error err = { "" };
+	char text[C25_PUSH_ERROR_MAX];
+
+	if (answer->status != 200) {
+		snprintf(text, sizeof(text), "HTTP status %d: %.*s",
+			answer->status, (int)strcspn(answer->body, "\r\n"),
+			answer->body);
+		for (char *t = text; *t != '\0'; t++)
+			if (*t < ' ' || *t > '~')
+				*t = '?';
+		if ((answer->status == 400 || answer->status == 413) &&
+		    batch_rejected(p, c, now)) {
+			c->last_error_ms = now;
+			snprintf(c->last_error, sizeof(c->last_error), "%s",
+				text);
+			return;
+		}
+		c25_push_batch_failed(p, c, text, now);
+		return;
+	}
+	if (c25_wire_response_parse(&p->response, answer->body,
+	    answer->body_len, c->flight_count, &err) != 0) {
+		snprintf(text, sizeof(text), "answer makes no sense: %.*s",
+			100, err.text);
+		c25_push_batch_failed(p, c, text, now);
+		return;
+	}
+	mark_up(p, c, now);
+	for (uint32_t i = 0; i < c->flight_count; i++)
+		one_result(p, c, c->flight[i], &p->response.results[i], now);
+	c->flight_count = 0;
+	check_epoch(p, c, answer, was_down, now);
+	c->last_ok_ms = now;
+}
+
+void
+c25_push_done(struct c25_pushq *p, uint16_t reg,
+	const struct c25_push_answer *answer, uint64_t now)
+{
+	struct c25_push_peer *c = reg < C25_CONNECTORS_MAX ?
+		p->peers[reg] : NULL;
+
+	if (c == NULL || !c->busy)
+		return;
+	c->busy = false;
+	c->probe_at_ms = now + c25_push_jitter(p, C25_PUSH_PROBE_MS);
+	if (answer->status == 0)
+		c25_push_batch_failed(p, c, answer->error, now);
+	else
+		answered(p, c, answer, now);
+	c25_push_work(p, now);
+}
