@@ -26,9 +26,9 @@ struct c25_push_peer {
 
 	/* health, see push_health.c */
 	bool down;			/* its last request failed */
-	bool dead;			/* ... and it has been silent for long */
+	bool dead;			/* ... and it has been silent long */
 	bool failed;			/* was dead, and isn't settled since */
-	bool settled;			/* has answered for long, unbroken */
+	bool settled;			/* has answered for long now */
 	enum c25_health told;		/* what the table says */
 	uint64_t heard_ms;		/* last 200, or when we began to ask */
 	uint64_t down_ms;		/* when it went down */
