@@ -180,15 +180,6 @@ static void collect_add(struct collect *c, const struct c25_addr *a)
 	c->count++;
 }
 
-/* Is there a connector that may have it soon? */
-static bool connector_is_up(const struct c25_worker *w,
-	const struct c25_assignment *a)
-{
-	return a->connector != C25_CONNECTOR_NONE &&
-		c25_table_connector_health(c25_state_table(w),
-		a->connector) != C25_HEALTH_DOWN;
-}
-
 /* One destination becomes what the client gets for it, if anything. */
 static void collect_destination(struct collect *c, struct c25_worker *w,
 	const struct c25_verdict *v, const struct c25_addr *destination,
@@ -216,9 +207,10 @@ static void collect_destination(struct collect *c, struct c25_worker *w,
 	if (r == 0) {
 		collect_add(c, &a.magic);
 		c->created = c->created || a.created;
-		if (a.created && c->hold != NULL && connector_is_up(w, &a))
+		if (a.created && c->hold != NULL)
 			c->hold->held[c->hold->count++] = (struct c25_held){
-				.ref = a.ref, .magic = a.magic };
+				.ref = a.ref, .magic = a.magic,
+				.connector = a.connector };
 		c25_state_count(w, a.created ? C25_STAT_RESERVED :
 			C25_STAT_RENEWED, 1);
 	} else if (r != -EAFNOSUPPORT && c->error == 0) {

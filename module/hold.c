@@ -5,9 +5,9 @@
  * its way; at most holdMilliseconds, and never when waiting is no use.
  *
  * The query state returns module_wait_reply with its answer made, and goes on
- * by mesh_run() from the worker's own loop: when conn25d rings, when the time
- * is over, or when conn25d is gone. Clients who ask the same meanwhile join
- * the state; all other queries go on.
+ * by mesh_run() from the worker's own loop: when conn25d rings (they have it,
+ * refuse it, or are down), when the time is over, or when conn25d is gone.
+ * Clients who ask the same meanwhile join the state; all other queries go on.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -16,8 +16,11 @@
 
 #if C25_HAVE_EVENTS
 
-/* Does the assignment still wait for a connector, be it another one than in
- * the beginning? */
+/*
+ * Does the assignment still wait for a connector that may have it soon, be it
+ * another one than in the beginning? One that is down won't: conn25d writes
+ * that into the table and then rings, as it does with results.
+ */
 static bool hold_is_pending(struct c25_table *t, struct c25_held *e)
 {
 	int state = c25_table_push_state(t, e->ref);
@@ -25,12 +28,17 @@ static bool hold_is_pending(struct c25_table *t, struct c25_held *e)
 
 	if (state == -ENOENT && c25_table_by_magic(t, &e->magic, &a) == 0) {
 		e->ref = a.ref;
+		e->connector = a.connector;
 		state = a.push;
 	}
-	return state == C25_PUSH_PENDING;
+	return state == C25_PUSH_PENDING &&
+		e->connector != C25_CONNECTOR_NONE &&
+		c25_table_connector_health(t, e->connector) !=
+		C25_HEALTH_DOWN;
 }
 
-/* Has every assignment been acknowledged, or refused, or ended? */
+/* Has every assignment been acknowledged, or refused, or ended, or no one to
+ * take it? */
 static bool hold_is_over(const struct c25_worker *w, const struct c25_hold *h)
 {
 	struct c25_table *t = c25_state_table(w);

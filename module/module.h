@@ -119,6 +119,7 @@ struct c25_waiting {
 struct c25_held {
 	struct c25_ref ref;
 	struct c25_addr magic;
+	uint16_t connector;
 };
 
 /* All of them of one answer; see hold.c. */

@@ -40,10 +40,11 @@
  *              the others.
  *   health     a connector is asked about each C25_PUSH_PROBE_MS, with an
  *              empty request when nothing waits for it. It is `down` when a
- *              request failed: the module then reserves for others. Down and
- *              silent for C25_PUSH_FAILOVER_MS it is dead: a sweep moves
- *              what it has to the app's first connector that answers. One
- *              that comes back before that moves nothing.
+ *              request failed: the module then reserves for others, and
+ *              holds no answer for it. Down and silent for
+ *              C25_PUSH_FAILOVER_MS it is dead: a sweep moves what it has to
+ *              the app's first connector that answers. One that comes back
+ *              before that moves nothing.
  *   return     what was dead and has answered for C25_PUSH_RETURN_MS (that
  *              doubles up to five minutes when it dies again soon) takes back
  *              what it is a better choice for: earlier in the app's list. So
@@ -105,7 +106,8 @@ struct c25_push_ops {
 	int (*post)(void *ctx, uint16_t reg, const char *body, size_t len);
 	/* Drop the request on the way to `reg`; no done() follows. */
 	void (*abort)(void *ctx, uint16_t reg);
-	/* Push states have changed: ring the module's bell. */
+	/* Push states have changed, or a connector is down: ring the
+	 * module's bell. */
 	void (*changed)(void *ctx);
 };
 

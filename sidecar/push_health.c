@@ -23,13 +23,16 @@
 /* What fails within so many times settle_after_ms has failed soon again. */
 #define SOON 10
 
-/* Let the module reserve for others while this one is of no use. */
+/* Let the module reserve for others while this one is of no use, and wait for
+ * it no longer: answers that do look again when the bell rings. */
 static void
 tell(struct c25_pushq *p, struct c25_push_peer *c)
 {
 	c->told = c->down ? C25_HEALTH_DOWN : c->failed ?
 		C25_HEALTH_RETURNING : C25_HEALTH_GOOD;
 	p->ops->health(p->ctx, c->reg, c->told);
+	if (c->down)
+		p->changed = true;
 }
 
 void

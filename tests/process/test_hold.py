@@ -135,11 +135,46 @@ def test_refusal_ends_the_waiting(fresh, fake):
 
 
 def test_connector_that_is_down_is_not_waited_for(fresh, fake):
+    """Not from the first question on, which may be there before conn25d has
+    tried to reach it."""
     office = fake(lambda entries: None)
     world = world_with(fresh, office, **LONG)
     wait_for(lambda: world.client.stat("connector.office-1.healthy") == 0,
              "the connector to be down")
+    held = world.client.stat("total.num.held")
     world.magic("n0006.bulk.example")
+    assert world.client.stat("total.num.held") == held
+    assert world.client.stat("total.num.hold_timeout") == 0
+
+
+def refuse_connections(office):
+    office.answer = lambda entries: None
+    office.server.server_close()
+
+
+HOW_IT_FAILS = {
+    "hangs up": lambda office: setattr(office, "answer", lambda e: None),
+    "refuses connections": refuse_connections,
+    "nonsense": lambda office: setattr(office, "answer",
+                                       lambda e: (200, b"<html>")),
+    "500": lambda office: setattr(office, "answer", lambda e: (500, b"no")),
+}
+
+
+@pytest.mark.parametrize("how", HOW_IT_FAILS)
+def test_connector_that_goes_down_ends_the_waiting(fresh, fake, how):
+    office = fake()
+    world = start(fresh, office)
+    world.client.process.allow("office-1")
+    held = wait_held(world)
+    asking = [Asking(world, zones.bulk_name(n)) for n in range(110, 115)]
+    held()
+    HOW_IT_FAILS[how](office)
+    office.gate.set()
+    for one in asking:
+        one.magic()
+    assert world.client.stat("connector.office-1.healthy") == 0
+    assert world.client.stat("total.num.hold_timeout") == 0
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -228,6 +228,7 @@ START_TEST(a_post_that_cannot_start_is_a_failure)
 	post_error = -ENOTCONN;
 	work();
 	ck_assert(conn[OFFICE].down);
+	ck_assert_uint_eq(changed, 1);	/* nobody need wait for it */
 	post_error = 0;
 	until_asked(OFFICE);
 	codes(OFFICE, "0", "e");
