@@ -17,8 +17,8 @@ setup_build_packages="build-essential pkg-config binutils
 	libsqlite3-dev check"
 setup_demo_packages="nsd bind9-dnsutils"
 setup_test_packages="python3 python3-pytest python3-pytest-timeout
-	python3-dnspython python3-h2 openssl ldnsutils iproute2 shellcheck
-	cppcheck git"
+	python3-dnspython python3-h2 openssl ldnsutils iproute2 nftables
+	shellcheck cppcheck git"
 
 step() {
 	printf '%s: %4d s: %s\n' "$prog" "$SECONDS" "$*"

@@ -8,5 +8,10 @@ wiretap.py   a forwarder before it that notes each query
 unbound.py   the resolver with our module
 conn25.py    conn25d, conn25-control and conn25-checkconf
 ask.py       asking, comparing and reading DNS messages
+flood.py     asking very many, each timed
+fake.py      a connector that the test plays
+hostile.py   one that does not keep to HTTP
+relay.py     a way to a connector that takes its time
+blackhole.py a way to a connector that leads nowhere
 world.py     all of these together
 """

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import os
 import re
+import socket
 import subprocess
 
 from .process import Process
@@ -139,6 +140,18 @@ class Conn25d:
             [CONTROL, "-s", os.path.join(self.run_dir, "control.sock"),
              *words], text=True, capture_output=True, check=False,
             timeout=scaled(60))
+
+    def control_direct(self, line):
+        """What conn25-control does, without starting it: (worked, text)."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(scaled(10))
+            sock.connect(os.path.join(self.run_dir, "control.sock"))
+            sock.sendall(f"CONN25CT1 {line}\n".encode())
+            reply = b""
+            while piece := sock.recv(1 << 20):
+                reply += piece
+        first, _, text = reply.decode().partition("\n")
+        return first == "ok", text
 
     def control(self, *words):
         """Runs a verb that must work; returns what it prints."""

@@ -29,6 +29,8 @@ class FakeConnector:
         self.lock = threading.Lock()
         self.gate = threading.Event()
         self.gate.set()
+        self.never = threading.Event()
+        self.delay_s = 0        # before each answer
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,6 +44,7 @@ class FakeConnector:
                         entries, dict(self.headers, path=self.path),
                         self.client_address))
                 fake.gate.wait(60)
+                fake.never.wait(fake.delay_s)
                 answer = fake.answer(entries)
                 if answer is None:
                     self.close_connection = True

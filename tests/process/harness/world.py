@@ -50,8 +50,9 @@ class World:
     def make_unbound(self, **options):
         options.setdefault("run_dir", self.client.run_dir)
         options.setdefault("anchors", self.nsd.anchors)
-        return Unbound(self.keeper, self.tap.address, self.nsd.zones,
-                       **options)
+        # "upstream": past the wiretap, which is slow
+        upstream = options.pop("upstream", self.tap.address)
+        return Unbound(self.keeper, upstream, self.nsd.zones, **options)
 
     def match(self, *domains, **changes):
         """At run time: the app of a scenario has these domains now. What

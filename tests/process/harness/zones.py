@@ -3,6 +3,7 @@
 
 corp.example     what the policy matches: wiki.corp.example and all below
 bulk.example     a thousand names, matched
+flood.example    any name at all, for tests that match it
 signed.example   signed with a key made at run time; secure.* is matched
 plain.example    never matched
 cdn.example      where CNAMEs lead, never matched
@@ -239,6 +240,7 @@ def make(directory):
         "cdn.example.": head("cdn.example.") + CDN,
         "plain.example.": head("plain.example.") + _plain(),
         "bulk.example.": head("bulk.example.") + _bulk(),
+        "flood.example.": head("flood.example.") + "* A 10.30.0.1\n",
         "signed.example.": signed,
         "64.100.in-addr.arpa.": head("64.100.in-addr.arpa.")
         + REVERSE_MAGIC,

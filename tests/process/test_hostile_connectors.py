@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Connectors that don't keep to HTTP, or to time: they cost nobody an answer,
+conn25d neither memory nor its other work, and no assignment is lost."""
+
+import pytest
+
+from harness import hostile, zones
+from harness.fake import world_with
+from harness.hostile import Hostile
+from harness.wait import wait_for
+
+
+@pytest.fixture
+def make():
+    made = []
+
+    def one(how):
+        made.append(Hostile(how))
+        return made[-1]
+    yield one
+    for one in made:
+        one.close()
+
+
+def memory_kb(process):
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file
+                    if line.startswith("VmRSS:"))
+
+
+def states(world):
+    return {a.line.split()[6] for a in world.client.assignments()}
+
+
+@pytest.mark.parametrize("how", hostile.ALL.values(), ids=hostile.ALL)
+def test_alone_it_keeps_nobody_from_anything(fresh, make, how):
+    office = make(how)
+    world = world_with(fresh, office, dns={"holdMilliseconds": 50})
+    world.client.process.allow("office-1")
+    before = memory_kb(world.client.process)
+    wait_for(lambda: office.requests >= 3, "the third request", 30)
+    for number in range(20):
+        world.magic(zones.bulk_name(number))
+        assert world.client.answers()
+    wait_for(lambda: world.client.stat("connector.office-1.healthy") == 0,
+             "the connector to be down")
+    assert states(world) == {"pending"}
+    assert memory_kb(world.client.process) < before + 20000
+    office.behave()
+    wait_for(lambda: states(world) == {"ready"}, "all to be ready", 30)
+    assert {(e["transitIP"], e["destinationIP"]) for e in office.entries} \
+        == {(a.transit, a.destination) for a in world.client.assignments()}
+
+
+@pytest.mark.parametrize("how", hostile.ALL.values(), ids=hostile.ALL)
+def test_with_a_good_one_everything_goes_there(fresh, make, fake, how):
+    bad, good = make(how), fake(host="127.0.0.3")
+    world = world_with(fresh, bad, good)
+    world.client.process.allow("office-1", "push:")
+    for number in range(20):
+        world.magic(zones.bulk_name(number))
+    wait_for(lambda: states(world) == {"ready"}, "all to be ready", 30)
+    assert {(e["transitIP"], e["destinationIP"]) for e in good.entries()} \
+        == {(a.transit, a.destination) for a in world.client.assignments()}
+    assert world.client.stat("connector.office-1.healthy") == 0
+
+
+def test_one_that_is_slow_gets_all_of_it(fresh, fake):
+    """It answers, but only just in time: nothing is sent twice for that."""
+    office = fake()
+    world = world_with(fresh, office, dns={"holdMilliseconds": 0})
+    wait_for(lambda: states(world) == {"ready"}, "a start")
+    office.delay_s = 1
+    for number in range(600):
+        world.magic(zones.bulk_name(number))
+    wait_for(lambda: states(world) == {"ready"}, "all to be ready", 30)
+    assert world.client.stat("connector.office-1.healthy") == 1
+    assert world.client.stat("push.failed") == 0
