@@ -19,6 +19,7 @@ import ipaddress
 from . import wire as w
 from .names import labels_of, wire_of
 from .oracle import Breach
+from .questions import BAD_VERSION
 
 LEASE_S = 60
 QUARANTINE_S = 120
@@ -69,7 +70,7 @@ class Ledger:
         """PTR, or ANY, of an address of a pool."""
         given = self.given.get(q.name.magic)
         if given is None or q.qtype not in (w.PTR, w.ANY) \
-                or q.qclass != w.IN:
+                or q.qclass != w.IN or q.odd == BAD_VERSION:
             return
         target = None
         if msg.records:

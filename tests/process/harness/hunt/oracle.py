@@ -36,6 +36,7 @@ _BYTES = re.compile(rb"\x0a[\x80-\xbf]|\x20\x01\x0d\xb8\x0c\x25", re.DOTALL)
 _RANDOM = {w.RRSIG, w.DNSKEY, w.DS, w.NSEC3, 51, 52, 59, 60}
 
 EDE_FORGED = 4
+EDE_BYTES = 6           # code and length of the option, and of the error
 
 KIND = {w.A: "A", w.AAAA: "AAAA"}
 
@@ -57,6 +58,12 @@ def _special(address):
         return b[0] in (0, 127) or b[:2] == b"\xa9\xfe" or b[0] >> 4 == 14 \
             or address.packed == b"\xff\xff\xff\xff"
     return int(address) < 2 or address.is_link_local or address.is_multicast
+
+
+def _is_full(q, msg):
+    """Would one more EDE not fit? The size is Unbound's max-udp-size."""
+    return q.transport == "udp" and len(msg.wire) + EDE_BYTES > min(
+        max(q.edns, 512), 1232)
 
 
 class Oracle:
@@ -303,7 +310,7 @@ class Oracle:
         if q.qtype == w.AAAA and not policy.v6:
             raise Breach("shape", "a magic IPv6 address without a pool")
         if msg.opt is not None and not msg.flags & w.TC and \
-                EDE_FORGED not in (msg.ede or ()):
+                EDE_FORGED not in (msg.ede or ()) and not _is_full(q, msg):
             raise Breach("shape", "no EDE 4 with magic IPs")
 
     def _nothing(self, q, msg, policy):
@@ -365,7 +372,8 @@ class Oracle:
                 if known == "magic":
                     raise Breach("foreign", "a magic IP for an unmatched "
                                  f"name: {ipaddress.ip_address(packed)}")
-                if packed in self.bogus and not q.flags & self.unvalidated:
+                if packed in self.bogus and q.qclass == w.IN \
+                        and not q.flags & self.unvalidated:
                     raise Breach("bogus", "an address that failed: "
                                  f"{ipaddress.ip_address(packed)}")
                 if known == "unknown":
