@@ -29,7 +29,7 @@ QUERIES = int(os.environ.get("CONN25_TEST_HUNT") or 100000)
 
 # Legs of the hunt, each with programs of its own: the part of the queries.
 LEGS = {"expired": 0.5, "forwarded": 0.2, "dns64": 0.15, "plain": 0.15}
-FAILURES = 0.002        # of the queries may be SERVFAIL for no visible reason
+FAILURES = 0.0005       # of the queries may be SERVFAIL for no visible reason
 SPACING = 500           # queries between two disturbances
 
 

@@ -11,7 +11,7 @@ The rules, by the names under which a breach is reported:
     foreign      a magic IP for an unmatched name
     unreal       an address that the name never had
     shape        what DESIGN 4.3 says of an answer is not so
-    failure      SERVFAIL without a reason
+    failure      SERVFAIL for a reverse name
     bogus        an address that failed validation
     reverse      a PTR answer that is not what was given out
 """
@@ -86,7 +86,7 @@ class Oracle:
 
     def failures(self):
         """SERVFAILs for which the zones give no reason. Ours (EDE 0) last a
-        moment; others should be rare."""
+        moment; Unbound has some when it starts or is interrupted."""
         return self.unexplained + sum(
             count for code, count in self.excused.items() if code)
 
@@ -254,14 +254,10 @@ class Oracle:
                 or q.qclass != w.IN or not q.flags & w.RD \
                 or q.name.ends(q.qtype).weak:
             return
-        if msg.ede:
-            for code in msg.ede:
-                self.excused[code] = self.excused.get(code, 0) + 1
-            return
-        if q.edns is None:
-            self.unexplained += 1       # there is no place for a reason
-            return
-        raise Breach("failure", "SERVFAIL and no word why")
+        for code in msg.ede or ():
+            self.excused[code] = self.excused.get(code, 0) + 1
+        if not msg.ede:
+            self.unexplained += 1
 
     def _address(self, q, msg, policy):
         """A and AAAA: all of the answer is addresses of the queried name."""
