@@ -13,6 +13,7 @@ ledger.py     who was given which magic IP, and what the table says of it
 lanes.py      UDP, TCP, DNS over TLS and over HTTPS
 schedule.py   what happens meanwhile: reloads, deaths, changed records
 programs.py   the programs of a hunt
+strict.py     what is known to be wrong
 trap.py       what is sent to magic IPs
 run.py        the client itself
 pair.py       two resolvers asked the same

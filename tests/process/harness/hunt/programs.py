@@ -28,13 +28,8 @@ from ..process import Keeper, Process, free_port
 from ..unbound import Unbound
 from ..wait import scaled, wait_for
 from .sketch import PARENTS, SERVERS
+from .strict import STRICT
 from .trap import Trap
-
-# Look also for what is known to be wrong and not mended yet: answers from the
-# cache while the module has not yet taken up a policy that conn25d says is in
-# force; and the module's own messages of class 65300, which whoever asks in
-# that class is given after they were dumped and loaded again.
-STRICT = bool(os.environ.get("CONN25_TEST_HUNT_STRICT"))
 
 OWN_NETWORK = bool(os.environ.get("CONN25_TEST_NETNS"))
 

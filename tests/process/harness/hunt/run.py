@@ -147,7 +147,8 @@ class Client:
                 self.given += 1
                 self.ledger.saw(q, msg, magic, others, waiting.asked, now)
             elif q.name.magic is not None and self.oracle.in_pool(
-                    q, waiting.generation, self.schedule.newest):
+                    q, waiting.generation, self.schedule.newest) and (
+                        msg.counts[0] or not self.oracle.may_be_upstream(q)):
                 self.ledger.check_reverse(q, msg, waiting.asked, now)
             if self.answered % CROSS_CHECK == 0:
                 cross_check(msg)

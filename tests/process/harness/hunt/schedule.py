@@ -14,8 +14,8 @@ import time
 
 from ..wait import scaled, wait_for
 from .names import text_of
-from .programs import STRICT
 from .sketch import CHILDREN, MIDDLE
+from .strict import STRICT
 from .universe import VERSIONS
 
 # How often each disturbance comes.
