@@ -303,6 +303,10 @@ class Programs:
         for unbound in self.every_unbound():
             unbound.control("flush_infra", "all")
 
+    def forget_everything(self):
+        self.control("flush_zone", ".")
+        self.forget_servers()
+
     def configure(self, policy):
         self.client.configure(client_config(
             self.connector_port, **policy.config(self.max_ttl)))
