@@ -132,6 +132,14 @@ struct c25_hold {
 	struct c25_hold *prev, *next;
 };
 
+/* What an answer that waits was made from. */
+struct c25_before {
+	unsigned epoch;			/* of the policy */
+	struct dns_msg *source;		/* the real message, or a stale one */
+	struct dns_msg *real;		/* what internal lookups get */
+	int real_rcode;
+};
+
 struct c25_worker {
 	struct c25_module *module;
 	struct module_env *env;		/* this thread's */
@@ -152,6 +160,7 @@ struct c25_query {
 	struct c25_wait wait;
 	struct c25_hold hold;
 	bool held;			/* it has waited: the answer is made */
+	struct c25_before before;	/* ... from this */
 	bool from_cache;		/* the message is from our cache */
 	bool stale;			/* ... and has expired */
 	bool failed;			/* `failure` is to be explained */

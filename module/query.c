@@ -14,6 +14,9 @@
  *                         put back for the supers. mesh_continue() calls
  *                         mesh_query_done() again, which finds no one left.
  *   clients and callbacks SERVFAIL for both; they ask again
+ *
+ * An answer that waits for a connector (hold.c) is looked at again when it has
+ * waited.
  */
 #include <string.h>
 
@@ -216,7 +219,7 @@ static void query_finish(struct module_qstate *qstate, int id,
 {
 	struct mesh_state *mesh = qstate->mesh_info;
 	struct c25_query *q = query_notes(qstate, id);
-	struct dns_msg *real = qstate->return_msg;
+	struct dns_msg *real = qstate->return_msg, *source;
 	int real_rcode = qstate->return_rcode;
 	unsigned clients = c25_query_clients(qstate);
 	bool supers = mesh->super_set.count > 0;
@@ -247,6 +250,7 @@ static void query_finish(struct module_qstate *qstate, int id,
 		query_fail(qstate, id, w, C25_FAIL_MEMORY);
 		return;
 	}
+	source = qstate->return_msg;
 	/* Internal lookups don't wait for connectors. */
 	query_replace(qstate, id, w, v, supers ? NULL : &q->hold);
 	if (q->stale)
@@ -257,6 +261,42 @@ static void query_finish(struct module_qstate *qstate, int id,
 		qstate->return_rcode = real_rcode;
 	} else if (c25_hold_start(qstate, w, q)) {
 		qstate->ext_state[id] = module_wait_reply;
+		q->before = (struct c25_before){ .epoch = w->epoch,
+			.source = source, .real = real,
+			.real_rcode = real_rcode };
+	}
+}
+
+/*
+ * The answer has waited. By a policy that was published meanwhile it may be
+ * another one, which doesn't wait again; and internal lookups may have joined,
+ * which must not see it.
+ */
+static void query_held(struct module_qstate *qstate, int id,
+	struct c25_worker *w, struct c25_query *q)
+{
+	struct mesh_state *mesh = qstate->mesh_info;
+	struct c25_verdict v;
+
+	qstate->ext_state[id] = module_finished;
+	if (mesh->cb_list != NULL) {
+		query_fail(qstate, id, w, C25_FAIL_SHARED);
+		return;
+	}
+	query_verdict(qstate, c25_state_policy(w), &v);
+	if (w->epoch != q->before.epoch) {
+		qstate->return_msg = q->before.source;
+		qstate->return_rcode = LDNS_RCODE_NOERROR;
+		qstate->edns_opts_front_out = NULL; /* "forged", for one */
+		q->failed = false;
+		query_replace(qstate, id, w, &v, NULL);
+		if (q->stale)
+			c25_stale_note(qstate, 0);
+	}
+	if (mesh->super_set.count > 0) {
+		mesh_query_done(mesh);
+		qstate->return_msg = q->before.real;
+		qstate->return_rcode = q->before.real_rcode;
 	}
 }
 
@@ -361,7 +401,7 @@ void c25_query_start(struct module_qstate *qstate, int id,
 	struct c25_verdict v;
 
 	if (q != NULL && q->held) {
-		qstate->ext_state[id] = module_finished;
+		query_held(qstate, id, w, q);
 		return;
 	}
 	query_verdict(qstate, c25_state_policy(w), &v);

@@ -2,6 +2,7 @@
 """Hold until ready (DESIGN 7): the first answer with a new assignment waits
 for the connector, for a while; no other answer waits for anything."""
 
+import ipaddress
 import threading
 
 import pytest
@@ -213,6 +214,58 @@ def test_unbound_reloads_and_stops_while_holding(fresh, fake):
     held()
     world.unbound.stop()
     office.gate.set()
+
+
+def test_new_policy_holds_for_answers_that_wait(fresh, fake):
+    """The one of before had an address pass."""
+    office = fake()
+    passing, _ = zones.bulk_addresses(31)
+    world = start(fresh, office, dns={**LONG["dns"],
+                                      "exclude": [f"{passing}/32"]})
+    held = wait_held(world)
+    asking = Asking(world, "n0031.bulk.example")
+    held()
+    world.client.configure({**world.client.config, **LONG})
+    world.client.reload()
+    office.gate.set()
+    assert len(asking.magic()) == 2
+
+
+def test_name_that_is_no_longer_matched_while_its_answer_waits(fresh, fake):
+    office = fake()
+    world = start(fresh, office)
+    held = wait_held(world)
+    asking = Asking(world, "n0032.bulk.example")
+    held()
+    world.client.configure({**world.client.config, "apps": [
+        app for app in world.client.config["apps"] if app["name"] != "bulk"]})
+    world.client.reload()
+    office.gate.set()
+    wait_for(lambda: asking.answer, "the answer")
+    assert addresses(asking.answer) == zones.bulk_addresses(32)
+    assert not asking.answer.options
+
+
+def test_internal_lookup_joins_an_answer_that_waits(fresh, fake):
+    """It gets the real addresses: dns64 makes others from them."""
+    office = fake()
+    world = start(fresh, office, unbound={
+        "threads": 1, "module": "dynlib dns64 validator iterator"})
+    name = "n0033.bulk.example"
+    held = wait_held(world)
+    four = Asking(world, name)
+    held()
+    six = Asking(world, name, "AAAA")
+    wait_for(lambda: world.unbound.stats()[
+        "total.requestlist.current.user"] > 1, "the second to wait")
+    office.gate.set()
+    four.magic()
+    six.magic()
+    real = {int(ipaddress.ip_address(a)) for a in zones.bulk_addresses(33)}
+    assert real == {
+        int(ipaddress.ip_address(a.destination)) & 0xffffffff
+        for a in world.client.assignments()
+        if a.domain == name and ":" in a.destination}
 
 
 def test_many_held_answers_leave_room_for_others(fresh, fake):
