@@ -71,6 +71,15 @@ class Zone:
             self.parents.add(labels[i:])
         return node
 
+    def is_before_wildcard(self, labels):
+        """Is it made from a wildcard that sorts behind it? With
+        aggressive-nsec Unbound says that there are no data, as the NSEC that
+        denies the name itself ends at the wildcard."""
+        for i in range(len(labels) - len(self.origin) + 1):
+            if labels[i:] in self.parents:
+                return i > 0 and labels[i - 1] < b"*"
+        return False
+
     def text(self, version):
         lines = [f"$ORIGIN {self.name}",
                  f"{self.name} 300 IN SOA ns.host.example. "
@@ -208,8 +217,6 @@ class Universe:
             if above is not None and "DNAME" in above.rrsets:
                 return None, [(labels[:i] + labels_of(rdatas[0]), ttl)
                               for ttl, rdatas in above.rrsets["DNAME"]]
-                return None, [labels[:i] + labels_of(text) for rdatas in
-                              above.texts("DNAME") for text in rdatas]
         if labels in zone.parents:
             return Node(), []
         for i in range(1, depth + 1):
@@ -274,6 +281,8 @@ class Universe:
                 yield target, min(ttl, step)
             return
         end.weak |= node.bogus
+        if zone.signed == "nsec" and zone.is_before_wildcard(labels):
+            end.sets.add(frozenset())
         cnames = node.rrsets.get("CNAME", [None])
         for version in cnames:
             if version is not None:
