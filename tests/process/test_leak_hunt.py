@@ -77,6 +77,7 @@ def hunt(leg, sketch, total, start, say):
                     "no" if "validator" not in module else
                     "always" if lines["ignore-cd-flag"] == "yes" else
                     "unless CD")
+    oracle.cleans = lines["val-clean-additional"] == "yes"
     if leg != "plain":
         oracle.stale_ttl = int(lines["serve-expired-reply-ttl"])
     programs = start(f"hunt-{leg}", sketch, policies, max_ttl, module, lines,

@@ -78,6 +78,7 @@ class Oracle:
         self.unvalidated = {"no": w.RD, "unless CD": w.CD,
                             "always": 0}[validates]
         self.bogus = universe.bogus()   # addresses
+        self.cleans = True              # are additional sections validated?
         self.stale_ttl = 0              # of what is served expired
         self.trouble_until = 0.0        # upstream is not well until then
         self.unexplained = 0
@@ -371,7 +372,8 @@ class Oracle:
                     raise Breach("foreign", "a magic IP for an unmatched "
                                  f"name: {ipaddress.ip_address(packed)}")
                 if packed in self.bogus and q.qclass == w.IN \
-                        and not q.flags & self.unvalidated:
+                        and not q.flags & self.unvalidated and (
+                            self.cleans or record[w.SECTION] == w.ANSWER):
                     raise Breach("bogus", "an address that failed: "
                                  f"{ipaddress.ip_address(packed)}")
                 if known == "unknown":
