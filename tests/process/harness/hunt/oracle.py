@@ -371,9 +371,7 @@ class Oracle:
                 if known == "magic":
                     raise Breach("foreign", "a magic IP for an unmatched "
                                  f"name: {ipaddress.ip_address(packed)}")
-                if packed in self.bogus and q.qclass == w.IN \
-                        and not q.flags & self.unvalidated and (
-                            self.cleans or record[w.SECTION] == w.ANSWER):
+                if packed in self.bogus and self._is_validated(q, record):
                     raise Breach("bogus", "an address that failed: "
                                  f"{ipaddress.ip_address(packed)}")
                 if known == "unknown":
@@ -388,6 +386,13 @@ class Oracle:
                                      f"{ipaddress.ip_address(hint)}")
         for (owner, kind), found in rrsets.items():
             self._real(msg, owner, kind, found)
+
+    def _is_validated(self, q, record):
+        """Where a chain leads to is not, for ANY: the validator looks for
+        signatures of the queried name only."""
+        return q.qclass == w.IN and q.qtype != w.ANY \
+            and not q.flags & self.unvalidated \
+            and (self.cleans or record[w.SECTION] == w.ANSWER)
 
     def _real(self, msg, owner, kind, found):
         labels = self._owners.get(owner)
