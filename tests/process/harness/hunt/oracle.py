@@ -243,9 +243,11 @@ class Oracle:
     def _refusal(q, msg):
         """Unbound leaves what it has of a chain that fails. Of one to
         addresses no CNAME may be left, as clients might follow it."""
-        allowed = () if msg.rcode != w.SERVFAIL else \
-            (w.DNAME, w.RRSIG) if q.qtype in (w.A, w.AAAA, w.HTTPS, w.SVCB) \
-            else (w.DNAME, w.RRSIG, w.CNAME)
+        allowed = set()
+        if msg.rcode == w.SERVFAIL:
+            allowed |= {w.DNAME, w.RRSIG, w.NSEC, w.NSEC3}
+            if q.qtype not in (w.A, w.AAAA, w.HTTPS, w.SVCB):
+                allowed.add(w.CNAME)
         for record in msg.records:
             if record[w.TYPE] not in allowed:
                 raise Breach("shape", f"type {record[w.TYPE]} with rcode "
