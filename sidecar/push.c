@@ -9,10 +9,11 @@
 
 #include "conn25/log.h"
 
-/* In one work(), so that others of the loop get their turn. */
-#define TAKE_MAX 2048		/* of the ring */
-#define SWEEP_MAX 4096		/* assignments looked at */
-#define MOVES_MAX 1024		/* ... and moved */
+/* In one work(), so that others of the loop get their turn, and connectors
+ * have their next batch soon. */
+#define TAKE_MAX 512		/* of the ring */
+#define SWEEP_MAX 1024		/* assignments looked at */
+#define MOVES_MAX 512		/* ... and moved */
 
 #define REFRESH_TICK_MS 10000	/* a piece of the refresh each */
 #define ASLEEP_MS (5u * 60 * 1000)	/* nobody called: the host slept */

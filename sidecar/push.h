@@ -23,7 +23,7 @@
  *              grows, nothing is dropped because something was full. Fresh
  *              assignments go before moved ones, those before refreshes.
  *   truth      an assignment is read again when its request is written; one
- *              that changed meanwhile is left out, its newer version has
+ *              that changed until then is left out, its newer version has
  *              come through the table's ring.
  *   owner      an assignment is only ever sent to the connector that the
  *              table has for it, as only there do packets to its transit
@@ -31,6 +31,8 @@
  *              version, pending.
  *   batches    whatever waits, up to C25_PUSH_BATCH, as soon as the
  *              connector's connection is free; a lone one leaves at once.
+ *              While one is on the way and fresh ones wait for a full one,
+ *              that is made already, so that it leaves as the answer comes.
  *   results    0 READY; 1 again with backoff; 2 again, alone; 3 to 6 final
  *              for this connector: it moves to the next one of its app, when
  *              there is none left it is REFUSED. Anything else (no
@@ -55,8 +57,8 @@
  *              spread over that time; at once after each configure(); and
  *              what is a connector's when its epoch changed, or when it came
  *              back without one.
- *   bounds     work() looks at some thousand assignments and moves at most
- *              about a thousand; c25_push_due() says that there is more.
+ *   bounds     work() looks at some thousand assignments and moves some
+ *              hundreds at most; c25_push_due() says that there is more.
  *   threads    one.
  */
 #ifndef CONN25_PUSH_H

@@ -173,12 +173,14 @@ mark_up(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 static bool
 batch_rejected(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 {
-	uint32_t n = c->flight_count;
+	struct c25_push_batch *b = c25_push_flight(c);
+	uint32_t n = b->count;
 
 	if (n == 0 || (n == 1 && ++c->rejects > REJECTS_MAX))
 		return false;
+	c25_push_unmake(p, c);
 	for (uint32_t i = n; i-- > 0;) {
-		struct c25_ref ref = c->flight[i];
+		struct c25_ref ref = b->refs[i];
 
 		p->stats.failed++;
 		c->failed_count++;
@@ -192,7 +194,7 @@ batch_rejected(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 		c25_push_move(&p->queue, ref.slot, c->reg, C25_PUSH_FRESH,
 			true);
 	}
-	c->flight_count = 0;
+	b->count = 0;
 	c->batch_max = n > 1 ? n / 2 : 1;
 	return true;
 }
@@ -201,6 +203,7 @@ static void
 answered(struct c25_pushq *p, struct c25_push_peer *c,
 	const struct c25_push_answer *answer, uint64_t now)
 {
+	struct c25_push_batch *b = c25_push_flight(c);
 	bool was_down = c->down;
 	struct c25_error err = { "" };
 	char text[C25_PUSH_ERROR_MAX];
@@ -223,16 +226,17 @@ answered(struct c25_pushq *p, struct c25_push_peer *c,
 		return;
 	}
 	if (c25_wire_response_parse(&p->response, answer->body,
-	    answer->body_len, c->flight_count, &err) != 0) {
+	    answer->body_len, b->count, &err) != 0) {
 		snprintf(text, sizeof(text), "answer makes no sense: %.*s",
 			100, err.text);
 		c25_push_batch_failed(p, c, text, now);
 		return;
 	}
 	mark_up(p, c, now);
-	for (uint32_t i = 0; i < c->flight_count; i++)
-		one_result(p, c, c->flight[i], &p->response.results[i], now);
-	c->flight_count = 0;
+	c25_push_send_next(p, c, now);
+	for (uint32_t i = 0; i < b->count; i++)
+		one_result(p, c, b->refs[i], &p->response.results[i], now);
+	b->count = 0;
 	check_epoch(p, c, answer, was_down, now);
 	c->last_ok_ms = now;
 }

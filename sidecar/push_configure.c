@@ -25,6 +25,16 @@ c25_push_new(const struct c25_push_ops *ops, void *ctx, uint32_t capacity,
 	return 0;
 }
 
+/* What is in it waits nowhere any more. */
+static void
+forget_batch(struct c25_pushq *p, const struct c25_push_peer *c,
+	const struct c25_push_batch *b)
+{
+	for (uint32_t i = 0; i < b->count; i++)
+		if (c25_push_is_flying(p, c, b->refs[i]))
+			c25_push_remove(&p->queue, b->refs[i].slot);
+}
+
 static void
 peer_free(struct c25_pushq *p, struct c25_push_peer *c)
 {
@@ -32,11 +42,11 @@ peer_free(struct c25_pushq *p, struct c25_push_peer *c)
 		return;
 	if (c->busy)
 		p->ops->abort(p->ctx, c->reg);
-	for (uint32_t i = 0; i < c->flight_count; i++)
-		if (c25_push_is_flying(p, c, c->flight[i]))
-			c25_push_remove(&p->queue, c->flight[i].slot);
+	forget_batch(p, c, &c->batches[0]);
+	forget_batch(p, c, &c->batches[1]);
 	c25_push_clear(&p->queue, c->reg);
-	c25_buf_free(&c->body);
+	c25_buf_free(&c->batches[0].body);
+	c25_buf_free(&c->batches[1].body);
 	free(c->name);
 	free(c);
 }
@@ -115,10 +125,9 @@ sort_anew(struct c25_pushq *p, uint64_t now)
 		c->resynced_ms = 0;
 		c25_push_resync(p, c, now);
 		c25_push_clear(&p->queue, reg);
-		for (uint32_t i = 0; i < c->flight_count; i++)
-			if (c25_push_is_flying(p, c, c->flight[i]))
-				c25_push_remove(&p->queue,
-					c->flight[i].slot);
+		forget_batch(p, c, c25_push_flight(c));
+		forget_batch(p, c, c25_push_waiting(c));
+		c25_push_waiting(c)->count = 0;
 		memset(c->later_at_ms, 0, sizeof(c->later_at_ms));
 	}
 	c25_push_clear(&p->queue, C25_PUSH_PARKED_REG);

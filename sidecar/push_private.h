@@ -18,6 +18,13 @@
 #include "push_queue.h"
 #include "wire.h"
 
+/* The mappings of one request, in the order sent, and its body. */
+struct c25_push_batch {
+	struct c25_ref refs[C25_PUSH_BATCH];
+	uint32_t count;
+	struct c25_buf body;
+};
+
 /* One configured connector. */
 struct c25_push_peer {
 	char *name;
@@ -43,9 +50,9 @@ struct c25_push_peer {
 	bool busy;
 	uint32_t batch_max;
 	unsigned rejects;		/* 400s in a row */
-	struct c25_ref flight[C25_PUSH_BATCH];	/* in the order sent */
-	uint32_t flight_count;
-	struct c25_buf body;
+	struct c25_push_batch batches[2];
+	unsigned at;			/* which of them that is; the other
+					 * one is empty, or leaves next */
 	uint64_t later_at_ms[C25_PUSH_LEVELS];	/* 0: that list is empty */
 
 	/* its state, as far as we know it */
@@ -90,7 +97,19 @@ struct c25_pushq {
 	char names[C25_PUSH_BATCH][C25_NAME_TEXT_MAX];
 };
 
-/* Is exactly this version on the way to that connector? */
+static inline struct c25_push_batch *
+c25_push_flight(struct c25_push_peer *c)
+{
+	return &c->batches[c->at];
+}
+
+static inline struct c25_push_batch *
+c25_push_waiting(struct c25_push_peer *c)
+{
+	return &c->batches[!c->at];
+}
+
+/* Is exactly this version on the way to that connector, or about to be? */
 static inline bool
 c25_push_is_flying(const struct c25_pushq *p, const struct c25_push_peer *c,
 	struct c25_ref ref)
@@ -170,9 +189,18 @@ enum c25_push_verdict c25_push_sort(struct c25_pushq *p,
 
 /* ---- push_send.c ---- */
 
-/* Send what waits for it, if it is free; or ask how it is. */
+/* Send what waits for it, if it is free, or ask how it is; if it isn't, make
+ * the next batch, provided that it is a full one. */
 void c25_push_send(struct c25_pushq *p, struct c25_push_peer *c,
 	uint64_t now);
+
+/* It has taken the last batch: send the next one if it is made, before
+ * anything is done about the answer. */
+void c25_push_send_next(struct c25_pushq *p, struct c25_push_peer *c,
+	uint64_t now);
+
+/* The next batch is not to be sent after all: it goes back to the front. */
+void c25_push_unmake(struct c25_pushq *p, struct c25_push_peer *c);
 
 /* The batch on the way has failed: it goes back to the front, and we wait. */
 void c25_push_batch_failed(struct c25_pushq *p, struct c25_push_peer *c,

@@ -30,7 +30,7 @@ START_TEST(the_rest_goes_in_batches)
 {
 	reserve(0, "wiki.example", OFFICE);
 	work();
-	for (uint32_t i = 1; i <= 600; i++)
+	for (uint32_t i = 1; i <= 500; i++)
 		reserve(i, "wiki.example", OFFICE);
 	reserve(700, "own.example", OWNER);
 	work();
@@ -38,15 +38,86 @@ START_TEST(the_rest_goes_in_batches)
 	ck_assert_uint_eq(conn[OWNER].request.count, 1);
 	codes(OFFICE, "0", "e");
 	ck_assert_uint_eq(conn[OFFICE].request.count, 256);
-	ck_assert_uint_eq(info(OFFICE).queued, 600);
+	ck_assert_uint_eq(info(OFFICE).queued, 500);
 	codes(OFFICE, "0", "e");
-	ck_assert_uint_eq(conn[OFFICE].request.count, 256);
-	codes(OFFICE, "0", "e");
-	ck_assert_uint_eq(conn[OFFICE].request.count, 88);
+	ck_assert_uint_eq(conn[OFFICE].request.count, 244);
 	codes(OFFICE, "0", "e");
 	ck_assert(!conn[OFFICE].busy);
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 601);
-	ck_assert_uint_eq(changed, 4);
+	ck_assert_uint_eq(c25_push_stats(q)->acked, 501);
+	ck_assert_uint_eq(changed, 3);
+}
+END_TEST
+
+/* One is on the way, and the next batch is made. */
+static void
+make_next(void)
+{
+	reserve(0, "wiki.example", OFFICE);
+	work();
+	for (uint32_t i = 1; i <= 300; i++)
+		reserve(i, "wiki.example", OFFICE);
+	work();
+	ck_assert_uint_eq(conn[OFFICE].request.count, 1);
+	ck_assert_uint_eq(info(OFFICE).queued, 301);
+}
+
+START_TEST(the_next_batch_leaves_before_the_answer_is_looked_at)
+{
+	make_next();
+	codes(OFFICE, "0", "e");
+	ck_assert_uint_eq(conn[OFFICE].request.count, 256);
+	ck_assert_int_eq(pending_at_post, 301);
+	ck_assert_int_eq(state(0), C25_PUSH_READY);
+	settle();
+	ck_assert_uint_eq(c25_push_stats(q)->acked, 301);
+}
+END_TEST
+
+START_TEST(a_batch_that_is_made_goes_back_in_order)
+{
+	make_next();
+	answer(OFFICE, 0, "reset", "");
+	ck_assert_uint_eq(info(OFFICE).queued, 301);
+	ck_assert_uint_eq(c25_push_stats(q)->failed, 1);
+	until_asked(OFFICE);
+	ck_assert_uint_eq(conn[OFFICE].request.count, 256);
+	for (unsigned i = 0; i < 256; i++)
+		ck_assert_uint_eq(conn[OFFICE].request.entries[i].
+		    destination.bytes[3], i);
+	settle();
+	ck_assert_uint_eq(c25_push_stats(q)->acked, 301);
+}
+END_TEST
+
+START_TEST(what_changed_in_a_batch_that_is_made_is_sent_again)
+{
+	make_next();
+	reserve(5, "wiki.example", OFFICE);
+	work();
+	codes(OFFICE, "0", "e");
+	codes(OFFICE, "0", "e");
+	ck_assert_int_eq(state(5), C25_PUSH_PENDING);
+	ck_assert_uint_eq(conn[OFFICE].request.count, 45);
+	settle();
+	ck_assert_int_eq(state(5), C25_PUSH_READY);
+}
+END_TEST
+
+START_TEST(a_batch_that_is_made_ends_with_its_configuration)
+{
+	make_next();
+	configure(2, CONNECTORS, 2);	/* another address */
+	settle();
+	for (uint32_t i = 0; i <= 300; i++)
+		ck_assert_int_eq(state(i), C25_PUSH_READY);
+	reserve(400, "wiki.example", OFFICE);
+	work();
+	reserve(401, "wiki.example", OFFICE);
+	configure(2, CONNECTORS, 2);	/* the same */
+	settle();
+	ck_assert_int_eq(state(400), C25_PUSH_READY);
+	ck_assert_int_eq(state(401), C25_PUSH_READY);
+	ck_assert_uint_eq(info(OFFICE).queued, 0);
 }
 END_TEST
 
@@ -240,19 +311,19 @@ START_TEST(one_bad_entry_does_not_stop_the_others)
 {
 	unsigned ready = 0;
 
-	for (uint32_t i = 0; i < 200; i++)
+	for (uint32_t i = 0; i < 400; i++)
 		reserve(i, "wiki.example", OFFICE);
 	work();
 	while (conn[OFFICE].busy) {
-		ck_assert_uint_lt(conn[OFFICE].posts, 60);
+		ck_assert_uint_lt(conn[OFFICE].posts, 90);
 		if (strstr(conn[OFFICE].body, "\"10.0.0.77\"") != NULL)
 			answer(OFFICE, 400, "bad\n", "");
 		else
 			codes(OFFICE, "0", "e");
 	}
-	for (uint32_t i = 0; i < 200; i++)
+	for (uint32_t i = 0; i < 400; i++)
 		ready += state(i) == C25_PUSH_READY;
-	ck_assert_uint_eq(ready, 199);
+	ck_assert_uint_eq(ready, 399);
 	ck_assert(!conn[OFFICE].down);
 	until_asked(OFFICE);
 	ck_assert_uint_eq(conn[OFFICE].request.count, 1);
@@ -621,6 +692,12 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_lone_one_leaves_at_once);
 	tcase_add_test(tc, the_rest_goes_in_batches);
+	tcase_add_test(tc,
+	    the_next_batch_leaves_before_the_answer_is_looked_at);
+	tcase_add_test(tc, a_batch_that_is_made_goes_back_in_order);
+	tcase_add_test(tc,
+	    what_changed_in_a_batch_that_is_made_is_sent_again);
+	tcase_add_test(tc, a_batch_that_is_made_ends_with_its_configuration);
 	ADD_ROWS(tc, result_codes, code_rows);
 	tcase_add_test(tc, refused_by_all);
 	tcase_add_test(tc, no_addresses_there_is_as_good_as_refused);

@@ -56,6 +56,7 @@ static struct {
 	struct c25_wire_request request;	/* the body, parsed */
 } conn[CONNECTORS];
 static unsigned changed, aborts;
+static int pending_at_post;	/* assignments, when the last POST left */
 static int post_error;
 
 static inline struct c25_name
@@ -186,6 +187,10 @@ op_post(void *ctx, uint16_t reg, const char *body, size_t len)
 	must(conn[reg].request.count <= C25_PUSH_BATCH);
 	conn[reg].busy = true;
 	conn[reg].posts++;
+	pending_at_post = 0;
+	for (uint32_t i = 0; i < SLOTS; i++)
+		pending_at_post += table[i].used &&
+			table[i].a.push == C25_PUSH_PENDING;
 	return 0;
 }
 
