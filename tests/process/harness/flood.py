@@ -124,6 +124,6 @@ class Flood:
         """A line to print."""
         found = sorted(self.latency_ms)
         marks = ", ".join(
-            f"p{p:g} {found[min(len(found) - 1, int(len(found) * p / 100))]:.1f}"
+            f"p{p:g} {found[int((len(found) - 1) * p / 100)]:.1f}"
             for p in (50, 90, 99, 99.9))
         return f"{len(found)} answers, ms: {marks}, max {found[-1]:.1f}"
