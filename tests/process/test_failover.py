@@ -163,13 +163,18 @@ def test_short_absence_moves_nothing(fresh):
         it.world.magic(zones.bulk_name(number))
     it.wait_settled(1)
     before = it.given()
+    longest_s = 0
     for number in range(3):
+        start = time.monotonic()
         kill(it.offices[0])
         if number == 1:
             wait_for(lambda: it.healthy(1) == 0, "the client to know")
             holds_for(lambda: it.healthy(1) == 0, "it is down", 1)
         it.offices[0].start()
         wait_for(lambda: it.healthy(1) == 1, "the first to be well again")
+        longest_s = max(longest_s, time.monotonic() - start)
+    if longest_s > 2.5:
+        pytest.skip("this machine is too slow for a short absence")
     it.wait_settled(1)
     assert it.given() == before
     assert it.world.client.stat("push.moved") == 0

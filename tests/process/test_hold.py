@@ -49,11 +49,17 @@ class Asking(threading.Thread):
 
 
 def start(fresh, office, **client):
-    """A world whose connector acknowledges nothing before it shall."""
+    """A world whose connector is well, and puts everything off before it
+    shall not. (One that doesn't answer would be down soon, and not waited
+    for.)"""
     world = world_with(fresh, office, **{**LONG, **client})
     wait_for(lambda: world.client.stat("assignments.pending") == 0
              and world.client.stat("assignments.current") > 0, "a start")
-    office.gate.clear()
+    office.go_on = threading.Event()
+    decided = office.answer
+    office.answer = lambda entries: (
+        decided if office.go_on.is_set() or not entries
+        else with_code(1))(entries)
     return world
 
 
@@ -90,7 +96,7 @@ def test_waits_for_the_connector(fresh, fake, tcp):
     world.magic("wiki.corp.example")
     assert addresses(world.ask("host.plain.example")) == ["192.0.2.2"]
     assert asking.answer is None
-    office.gate.set()
+    office.go_on.set()
     magic = asking.magic()
     assert world.magic("n0001.bulk.example") == magic
     assert world.client.stat("total.num.hold_timeout") == 0
@@ -103,7 +109,7 @@ def test_second_question_waits_with_the_first_or_not_at_all(fresh, fake):
     asking = [Asking(world, "n0002.bulk.example") for _ in range(12)]
     held()
     wait_for(lambda: len(office.requests) > 1, "the request")
-    office.gate.set()
+    office.go_on.set()
     assert len({tuple(one.magic()) for one in asking}) == 1
 
 
@@ -112,7 +118,7 @@ def test_waits_no_longer_than_told(fresh, fake):
     world = start(fresh, office, dns={"holdMilliseconds": 300})
     world.magic("n0003.bulk.example")
     assert world.client.stat("total.num.hold_timeout") == 1
-    office.gate.set()
+    office.go_on.set()
 
 
 def test_never_waits_with_zero(fresh, fake):
@@ -120,7 +126,7 @@ def test_never_waits_with_zero(fresh, fake):
     world = start(fresh, office, dns={"holdMilliseconds": 0})
     world.magic("n0004.bulk.example")
     assert world.client.stat("total.num.held") == 0
-    office.gate.set()
+    office.go_on.set()
 
 
 def test_refusal_ends_the_waiting(fresh, fake):
@@ -130,7 +136,7 @@ def test_refusal_ends_the_waiting(fresh, fake):
     held = wait_held(world)
     asking = Asking(world, "n0005.bulk.example")
     held()
-    office.gate.set()
+    office.go_on.set()
     asking.magic()
     assert world.client.stat("push.refused") == 2
 
@@ -171,7 +177,7 @@ def test_connector_that_goes_down_ends_the_waiting(fresh, fake, how):
     asking = [Asking(world, zones.bulk_name(n)) for n in range(110, 115)]
     held()
     HOW_IT_FAILS[how](office)
-    office.gate.set()
+    office.go_on.set()
     for one in asking:
         one.magic()
     assert world.client.stat("connector.office-1.healthy") == 0
@@ -193,7 +199,7 @@ def test_end_of_conn25d_ends_the_waiting(fresh, fake, how):
         one.magic()
     # Without it nobody waits.
     world.magic("n0030.bulk.example")
-    office.gate.set()
+    office.go_on.set()
 
 
 def test_unbound_reloads_and_stops_while_holding(fresh, fake):
@@ -213,7 +219,7 @@ def test_unbound_reloads_and_stops_while_holding(fresh, fake):
     Asking(world, "n0051.bulk.example")
     held()
     world.unbound.stop()
-    office.gate.set()
+    office.go_on.set()
 
 
 def test_new_policy_holds_for_answers_that_wait(fresh, fake):
@@ -280,6 +286,6 @@ def test_many_held_answers_leave_room_for_others(fresh, fake):
         assert addresses(world.ask("host.plain.example")) == ["192.0.2.2"]
     wait_for(lambda: sum(one.answer is None for one in asking) <= 16,
              "all but a quarter of the places to be answered")
-    office.gate.set()
+    office.go_on.set()
     for one in asking:
         one.magic()
