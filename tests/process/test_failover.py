@@ -165,15 +165,16 @@ def test_short_absence_moves_nothing(fresh):
     before = it.given()
     longest_s = 0
     for number in range(3):
-        start = time.monotonic()
         kill(it.offices[0])
         if number == 1:
             wait_for(lambda: it.healthy(1) == 0, "the client to know")
-            holds_for(lambda: it.healthy(1) == 0, "it is down", 1)
+        start = time.monotonic()
+        if number == 1:
+            holds_for(lambda: it.healthy(1) == 0, "it is down", 0.6)
         it.offices[0].start()
-        wait_for(lambda: it.healthy(1) == 1, "the first to be well again")
         longest_s = max(longest_s, time.monotonic() - start)
-    if longest_s > 2.5:
+        wait_for(lambda: it.healthy(1) == 1, "the first to be well again")
+    if longest_s > 1.2:
         pytest.skip("this machine is too slow for a short absence")
     it.wait_settled(1)
     assert it.given() == before
