@@ -233,7 +233,7 @@ def test_new_policy_holds_for_answers_that_wait(fresh, fake):
     held()
     world.client.configure({**world.client.config, **LONG})
     world.client.reload()
-    office.gate.set()
+    office.go_on.set()
     assert len(asking.magic()) == 2
 
 
@@ -246,7 +246,7 @@ def test_name_that_is_no_longer_matched_while_its_answer_waits(fresh, fake):
     world.client.configure({**world.client.config, "apps": [
         app for app in world.client.config["apps"] if app["name"] != "bulk"]})
     world.client.reload()
-    office.gate.set()
+    office.go_on.set()
     wait_for(lambda: asking.answer, "the answer", 30)
     assert addresses(asking.answer) == zones.bulk_addresses(32)
     assert not asking.answer.options
@@ -264,7 +264,7 @@ def test_internal_lookup_joins_an_answer_that_waits(fresh, fake):
     six = Asking(world, name, "AAAA")
     wait_for(lambda: world.unbound.stats()[
         "total.requestlist.current.user"] > 1, "the second to wait")
-    office.gate.set()
+    office.go_on.set()
     four.magic()
     six.magic()
     real = {int(ipaddress.ip_address(a)) for a in zones.bulk_addresses(33)}
