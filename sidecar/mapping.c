@@ -6,6 +6,7 @@
  */
 #include "mapping.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -57,8 +58,10 @@ struct c25_mappings {
 	uint32_t bucket_size;		/* allocated */
 	uint32_t split;			/* bucket_count's power of two below */
 	uint32_t oldest, newest;
-	c25_mappings_watch_fn watch;	/* may be NULL */
-	void *watch_ctx;
+	struct {
+		c25_mappings_watch_fn fn;	/* NULL: nobody */
+		void *ctx;
+	} watchers[C25_MAPPINGS_WATCHERS];
 };
 
 static struct entry *
@@ -315,20 +318,34 @@ show(const struct c25_mappings *m, const struct entry *e,
 static void
 tell(const struct c25_mappings *m, const struct entry *e, bool there)
 {
-	struct c25_mapping it;
+	struct c25_mapping it = { .peer = NULL };
 
-	if (m->watch == NULL)
-		return;
-	show(m, e, &it);
-	m->watch(m->watch_ctx, &it, there);
+	for (int i = 0; i < C25_MAPPINGS_WATCHERS; i++) {
+		if (m->watchers[i].fn == NULL)
+			continue;
+		if (it.peer == NULL)
+			show(m, e, &it);
+		m->watchers[i].fn(m->watchers[i].ctx, &it, there);
+	}
 }
 
 void
 c25_mappings_watch(struct c25_mappings *m, c25_mappings_watch_fn fn,
 	void *ctx)
 {
-	m->watch = fn;
-	m->watch_ctx = ctx;
+	int place = -1;
+
+	for (int i = C25_MAPPINGS_WATCHERS - 1; i >= 0; i--) {
+		if (ctx == NULL || m->watchers[i].ctx == ctx)
+			m->watchers[i].fn = NULL;
+		if (m->watchers[i].fn == NULL)
+			place = i;
+	}
+	if (fn == NULL)
+		return;
+	assert(place >= 0);
+	m->watchers[place].fn = fn;
+	m->watchers[place].ctx = ctx;
 }
 
 static void
@@ -422,6 +439,22 @@ c25_mappings_put(struct c25_mappings *m, uint32_t peer,
 	age_append(m, i, now_ms);
 	tell(m, e, true);
 	return r;
+}
+
+int
+c25_mappings_renew(struct c25_mappings *m, uint32_t peer,
+	const struct c25_addr *transit, uint64_t now_ms)
+{
+	uint32_t i = find(m, hash_of(m, peer, transit), peer, transit, NULL);
+	struct entry *e;
+
+	if (i == NONE || expired(at(m, i), now_ms))
+		return -ENOENT;
+	e = at(m, i);
+	age_unlink(m, e);
+	age_append(m, i, now_ms);
+	tell(m, e, true);
+	return 0;
 }
 
 int

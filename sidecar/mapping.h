@@ -87,6 +87,13 @@ int c25_mappings_get(const struct c25_mappings *m, uint32_t peer,
 	struct c25_mapping *out);
 
 /*
+ * It is in use: let it live on as if it had been put now.
+ * Returns: 0; -ENOENT (also when expired).
+ */
+int c25_mappings_renew(struct c25_mappings *m, uint32_t peer,
+	const struct c25_addr *transit, uint64_t now_ms);
+
+/*
  * Put one from before a restart: with a sent_ms in the past, and in any order.
  * Nobody is told. When all are back c25_mappings_restored() puts their ages in
  * order; until then expiry may come late.
@@ -120,10 +127,12 @@ size_t c25_mappings_expire(struct c25_mappings *m, uint64_t now_ms,
 uint64_t c25_mappings_due(const struct c25_mappings *m);
 
 /*
- * Call `fn` after each put, renewed ones too (`there`), and before one goes,
- * dropped or expired (not `there`). It must not change the mappings. One
- * watcher; NULL: none.
+ * Call `fn` after each put and renewal (`there`), and before one goes, dropped
+ * or expired (not `there`). It must not change the mappings. There can be
+ * C25_MAPPINGS_WATCHERS, told apart by their ctx; fn NULL: that one no more,
+ * with ctx NULL none of them.
  */
+#define C25_MAPPINGS_WATCHERS 2
 typedef void (*c25_mappings_watch_fn)(void *ctx, const struct c25_mapping *it,
 	bool there);
 void c25_mappings_watch(struct c25_mappings *m, c25_mappings_watch_fn fn,

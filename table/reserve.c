@@ -283,6 +283,51 @@ c25_table_extend(struct c25_table *t, struct c25_ref ref, uint64_t until_ms)
 	return 0;
 }
 
+/* Make the addresses of an ended assignment wait at least until then. */
+static bool
+extend_ended(struct c25_slot_d *s, uint64_t until)
+{
+	uint64_t old = atomic_load(&s->lease_end_ms);
+
+	do {
+		if ((old & C25_LEASE_GONE) == 0)
+			return false;
+		if ((old & ~C25_LEASE_GONE) >= until)
+			return true;
+	} while (!atomic_compare_exchange_weak(&s->lease_end_ms, &old,
+	    until | C25_LEASE_GONE));
+	c25_step();
+	return true;
+}
+
+int
+c25_table_extend_ended(struct c25_table *t, const struct c25_addr *a,
+    uint64_t until_ms)
+{
+	int found = 0;
+
+	for (unsigned x = C25_BY_MAGIC; x <= C25_BY_TRANSIT; x++) {
+		uint32_t i = atomic_load_explicit(c25_bucket(t, x,
+		    c25_addr_hash(t, a->bytes, a->family)),
+		    memory_order_acquire);
+		union c25_content_d c;
+		struct c25_slot_d *s;
+
+		for (unsigned n = 0; n < C25_CHAIN_MAX &&
+		    (s = c25_slot(t, i)) != NULL; n++) {
+			if (c25_slot_read(s, &c) != 1 &&
+			    c.live.state == C25_SLOT_LIVE &&
+			    c.live.family == a->family &&
+			    memcmp(x == C25_BY_MAGIC ? c.live.magic :
+			    c.live.transit, a->bytes, 16) == 0)
+				found += extend_ended(s, until_ms);
+			i = atomic_load_explicit(&s->next[x],
+			    memory_order_acquire);
+		}
+	}
+	return found;
+}
+
 /* A free address for what is to be restored: the one it had, if it may have
  * it still. Returns: 0; -ERANGE (in no pool); -EADDRINUSE. */
 static int

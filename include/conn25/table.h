@@ -281,6 +281,16 @@ int c25_table_extend(struct c25_table *t, struct c25_ref ref,
 	uint64_t until_ms);
 
 /*
+ * The same for what has ended already, by c25_table_drop() or because it was
+ * moved: assignments that had this magic or transit address keep it out of
+ * use until then and for the quarantine. Takes no lock; one that is being
+ * freed at this moment is missed.
+ * Returns: how many there are.
+ */
+int c25_table_extend_ended(struct c25_table *t, const struct c25_addr *a,
+	uint64_t until_ms);
+
+/*
  * Let another connector carry an assignment: a new version of it, pending,
  * with the same magic address and lease. Its transit address is, of these, the
  * first that there is: the one it has, if both connectors share a pool; the

@@ -301,6 +301,57 @@ START_TEST(a_watcher_is_told_of_each_change)
 }
 END_TEST
 
+static void
+count(void *ctx, const struct c25_mapping *it, bool there)
+{
+	(*(unsigned *)ctx) += there ? 1 : 100;
+}
+
+START_TEST(two_may_watch)
+{
+	struct c25_addr t = addr("169.254.64.1");
+	unsigned one = 0, two = 0;
+
+	c25_mappings_watch(m, count, &one);
+	c25_mappings_watch(m, count, &two);
+	ck_assert_int_eq(put(edge, "169.254.64.1", "10.0.0.1", wiki, 1), 1);
+	ck_assert_uint_eq(one, 1);
+	ck_assert_uint_eq(two, 1);
+	/* again is in place of what it was */
+	c25_mappings_watch(m, count, &two);
+	c25_mappings_watch(m, NULL, &one);
+	ck_assert_int_eq(c25_mappings_drop(m, edge, &t), 0);
+	ck_assert_uint_eq(one, 1);
+	ck_assert_uint_eq(two, 101);
+	c25_mappings_watch(m, NULL, NULL);
+	ck_assert_int_eq(put(edge, "169.254.64.1", "10.0.0.1", wiki, 1), 1);
+	ck_assert_uint_eq(two, 101);
+}
+END_TEST
+
+START_TEST(one_in_use_gets_another_hour)
+{
+	struct c25_addr t = addr("169.254.64.1");
+	struct c25_mapping it;
+	uint64_t hour = C25_MAPPING_LIFE_MS;
+
+	c25_mappings_watch(m, watch, &told);
+	ck_assert_int_eq(put(edge, "169.254.64.1", "10.0.0.1", wiki, 10), 1);
+	ck_assert_int_eq(put(edge, "169.254.64.2", "10.0.0.2", wiki, 20), 1);
+	ck_assert_int_eq(c25_mappings_renew(m, other, &t, 30), -ENOENT);
+	ck_assert_int_eq(c25_mappings_renew(m, edge, &t, 30), 0);
+	ck_assert_uint_eq(told.puts, 3);
+	ck_assert(told.there);
+	ck_assert_uint_eq(told.it.sent_ms, 30);
+	ck_assert_uint_eq(c25_mappings_due(m), 20 + hour);
+	ck_assert_uint_eq(c25_mappings_expire(m, 25 + hour, 9), 1);
+	ck_assert_int_eq(c25_mappings_get(m, edge, &t, 25 + hour, &it), 0);
+	ck_assert_int_eq(c25_mappings_renew(m, edge, &t, 30 + hour),
+	    -ENOENT);
+	ck_assert_uint_eq(c25_mappings_expire(m, 30 + hour, 9), 1);
+}
+END_TEST
+
 START_TEST(restored_ones_expire_by_their_own_time)
 {
 	static const uint64_t sent[] = { 50, 10, 40, 10, 30, 20 };
@@ -365,6 +416,8 @@ main(void)
 	tcase_add_loop_test(tc, against_a_model, 0, 3);
 	tcase_add_test(tc, names_are_interned);
 	tcase_add_test(tc, a_watcher_is_told_of_each_change);
+	tcase_add_test(tc, two_may_watch);
+	tcase_add_test(tc, one_in_use_gets_another_hour);
 	tcase_add_test(tc, restored_ones_expire_by_their_own_time);
 	tcase_add_test(tc, restoring_keeps_to_the_limits);
 	suite_add_tcase(s, tc);

@@ -320,6 +320,42 @@ START_TEST(dropped_keeps_its_addresses_for_the_quarantine)
 }
 END_TEST
 
+START_TEST(ended_but_in_use_keeps_its_addresses)
+{
+	uint64_t quarantine = C25_QUARANTINE_S * 1000 + 2 * C25_WHEEL_TICK_MS;
+	struct c25_assignment a;
+	struct c25_usage u;
+
+	pass_ms(0);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	/* it lives: c25_table_extend() is for that */
+	ck_assert_int_eq(c25_table_extend_ended(f.t, &a.magic,
+	    fake_now_ms + 1000000), 0);
+	ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
+	ck_assert_int_eq(c25_table_extend_ended(f.t, &a.destination,
+	    fake_now_ms + 1000000), 0);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(c25_table_extend_ended(f.t, i % 2 == 0 ?
+		    &a.magic : &a.transit, fake_now_ms + 100000), 1);
+		/* never shortened */
+		ck_assert_int_eq(c25_table_extend_ended(f.t, &a.magic,
+		    fake_now_ms), 1);
+		verify();
+		pass_ms(100000);
+		ck_assert_int_eq(c25_table_reclaim(f.t, 64), 0);
+		ck_assert_int_eq(c25_table_by_ref(f.t, a.ref, &a), -ENOENT);
+	}
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.pool[C25_POOL_V4_MAGIC].inuse, 1);
+	pass_ms(quarantine);
+	ck_assert_int_eq(c25_table_reclaim(f.t, 64), 1);
+	ck_assert_int_eq(c25_table_extend_ended(f.t, &a.magic,
+	    fake_now_ms + 100000), 0);
+	verify();
+}
+END_TEST
+
 /* Connectors 0 and 1 have pools of their own, 2 and 3 share one. */
 static void
 two_connectors(void)
@@ -369,6 +405,12 @@ START_TEST(moved_to_another_connector)
 	c25_table_usage(f.t, &u);
 	ck_assert_uint_eq(u.assignments, 1);
 	ck_assert_uint_eq(u.ended, 1);
+	/* a flow by the old transit address keeps that, and nothing else */
+	ck_assert_int_eq(c25_table_extend_ended(f.t, &a.transit,
+	    fake_now_ms + 2000000), 1);
+	ck_assert_int_eq(c25_table_extend_ended(f.t, &b.transit,
+	    fake_now_ms + 2000000), 0);
+	verify();
 	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &c, NULL),
 	    0);
 	ck_assert(!c.created);
@@ -1163,6 +1205,7 @@ main(void)
 	tcase_add_test(tc, lease_then_quarantine_then_reuse);
 	tcase_add_test(tc, reclaims_after_a_long_sleep);
 	tcase_add_test(tc, dropped_keeps_its_addresses_for_the_quarantine);
+	tcase_add_test(tc, ended_but_in_use_keeps_its_addresses);
 	tcase_add_test(tc, moved_to_another_connector);
 	tcase_add_test(tc, moved_within_one_pool_keeps_its_transit_address);
 	tcase_add_test(tc, closed_until_it_begins);
