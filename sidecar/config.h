@@ -183,7 +183,9 @@ struct c25_config {
 	} table;
 	struct {
 		bool nftables;		/* default false */
-		const char *overlay;	/* interface name; NULL: not given */
+		const char *overlay;	/* interface name; NULL: not given,
+					 * but it is with nftables */
+		bool remove_at_stop;	/* default false */
 	} datapath;
 
 	struct c25_config_block *blocks;	/* private: the memory */

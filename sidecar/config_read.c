@@ -622,9 +622,15 @@ read_datapath(struct c25_config_reader *r, const cJSON *json, void *to)
 			c25_reader_bool),
 		C25_KEY(struct c25_config, datapath.overlay, "overlay",
 			read_interface),
+		C25_KEY(struct c25_config, datapath.remove_at_stop,
+			"removeAtStop", c25_reader_bool),
 	};
+	const struct c25_config *cfg = to;
 
 	c25_reader_object(r, json, C25_KEYS(keys), to);
+	if (cfg->datapath.nftables && cfg->datapath.overlay == NULL)
+		c25_reader_error(r, "datapath: nftables without \"overlay\": "
+			"name the interface of the overlay, such as wg0");
 }
 
 void
