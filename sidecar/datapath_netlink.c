@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sockets to nftables, transactions, and what went wrong with them; see
+ * datapath_netlink.h. What is in the messages is datapath_netlink_encode.c's.
+ */
+#include "datapath_netlink_private.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define SEND_MAX (1 << 29)	/* bytes of a transaction; the kernel doubles */
+#define RECEIVE_MAX (4 << 20)	/* for acknowledgements and errors */
+
+/* ---- sockets ------------------------------------------------------------ */
+
+int
+c25_nft_socket(struct mnl_socket **out, struct c25_error *err)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER,
+		SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int r = -errno;
+
+	if (s == NULL) {
+		if (r == -EPROTONOSUPPORT)
+			return c25_fail(err, r, "datapath: this kernel has "
+				"no nfnetlink: load the modules nfnetlink "
+				"and nf_tables");
+		return c25_fail(err, r, "datapath: netlink: %s",
+			strerror(-r));
+	}
+	if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0) {
+		r = -errno;
+		(void)mnl_socket_close(s);
+		return c25_fail(err, r, "datapath: netlink: %s",
+			strerror(-r));
+	}
+	*out = s;
+	return 0;
+}
+
+/* As large as we may: who may not can't do transactions either. */
+static void
+enlarge(const struct mnl_socket *s)
+{
+	int fd = mnl_socket_get_fd(s), value = SEND_MAX, one = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &value,
+		sizeof(value));
+	value = RECEIVE_MAX;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &value,
+		sizeof(value));
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
+}
+
+int
+c25_nft_open(struct c25_nft **out, struct c25_error *err)
+{
+	struct c25_nft *n = calloc(1, sizeof(*n));
+	int r;
+
+	*out = NULL;
+	if (n == NULL || (n->buf = malloc(C25_NFT_BUF)) == NULL) {
+		free(n);
+		return c25_fail(err, -ENOMEM, "datapath: out of memory");
+	}
+	n->seq = (uint32_t)time(NULL);
+	r = c25_nft_socket(&n->control, err);
+	if (r != 0) {
+		c25_nft_close(n);
+		return r;
+	}
+	enlarge(n->control);
+	*out = n;
+	return 0;
+}
+
+void
+c25_nft_close(struct c25_nft *n)
+{
+	if (n == NULL)
+		return;
+	if (n->control != NULL)
+		(void)mnl_socket_close(n->control);
+	if (n->watch != NULL)
+		(void)mnl_socket_close(n->watch);
+	if (n->flows != NULL)
+		(void)mnl_socket_close(n->flows);
+	for (int i = 0; i < C25_PARTS; i++)
+		free(n->parts[i].data);
+	free(n->labels);
+	free(n->buf);
+	free(n);
+}
+
+/* ---- messages ----------------------------------------------------------- */
+
+void *
+c25_nft_room(struct c25_nft *n, struct c25_nft_part *p)
+{
+	size_t need = p->len + C25_NFT_MESSAGE_MAX, size = p->size;
+	char *data;
+
+	if (n->failed)
+		return NULL;
+	if (need > size) {
+		if (size == 0)
+			size = C25_NFT_MESSAGE_MAX;
+		while (size < need)
+			size *= 2;
+		data = realloc(p->data, size);
+		if (data == NULL) {
+			n->failed = true;
+			return NULL;
+		}
+		p->data = data;
+		p->size = size;
+	}
+	return p->data + p->len;
+}
+
+static bool
+label(struct c25_nft *n, const struct c25_nft_label *l)
+{
+	if (n->label_count == n->label_size) {
+		size_t size = n->label_size != 0 ? n->label_size * 2 : 128;
+		struct c25_nft_label *p = realloc(n->labels, size *
+			sizeof(*p));
+
+		if (p == NULL)
+			return false;
+		n->labels = p;
+		n->label_size = size;
+	}
+	n->labels[n->label_count++] = *l;
+	return true;
+}
+
+struct nlmsghdr *
+c25_nft_message(struct c25_nft *n, struct c25_nft_part *p, uint16_t type,
+	uint16_t flags, const char *name, const struct c25_rule *rule)
+{
+	void *at = c25_nft_room(n, p);
+	struct nfgenmsg *g;
+	struct nlmsghdr *m;
+
+	if (at == NULL || !label(n, &(struct c25_nft_label){ .seq = n->seq,
+	    .type = type, .rule = rule, .name = name })) {
+		n->failed = true;
+		return NULL;
+	}
+	m = mnl_nlmsg_put_header(at);
+	m->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+	/* One acknowledgement for each part is enough to know that the
+	 * kernel got there; errors come for every message. */
+	m->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags |
+		(p->len == 0 ? NLM_F_ACK : 0));
+	m->nlmsg_seq = n->seq++;
+	g = mnl_nlmsg_put_extra_header(m, sizeof(*g));
+	g->nfgen_family = NFPROTO_INET;
+	g->version = NFNETLINK_V0;
+	return m;
+}
+
+void
+c25_nft_message_end(struct c25_nft_part *p, struct nlmsghdr *m)
+{
+	p->len += MNL_ALIGN(m->nlmsg_len);
+}
+
+void
+c25_nft_begin(struct c25_nft *n)
+{
+	for (int i = 0; i < C25_PARTS; i++) {
+		struct c25_nft_part *p = &n->parts[i];
+
+		/* what a million elements took is not needed again soon */
+		if (p->size > 16 * C25_NFT_MESSAGE_MAX) {
+			free(p->data);
+			p->data = NULL;
+			p->size = 0;
+		}
+		p->len = 0;
+		p->open = NULL;
+	}
+	n->label_count = 0;
+	n->set_id = 0;
+	n->failed = false;
+}
+
+/* ---- what went wrong ---------------------------------------------------- */
+
+/* The kernel modules that a rule needs. */
+static void
+modules_of(const struct c25_rule *rule, char *text, size_t size)
+{
+	bool ct = false, reject = false;
+	const char *nat = "";
+
+	for (size_t i = 0; i < rule->count; i++) {
+		switch (rule->pieces[i].kind) {
+		case C25_PIECE_DNAT:
+			nat = " nft_nat";
+			break;
+		case C25_PIECE_MASQUERADE:
+			nat = " nft_masq";
+			break;
+		case C25_PIECE_RESET:
+		case C25_PIECE_PORT_UNREACHABLE:
+		case C25_PIECE_UNREACHABLE:
+			reject = true;
+			break;
+		case C25_PIECE_ESTABLISHED:
+		case C25_PIECE_TRANSLATED:
+		case C25_PIECE_ORIGINAL_SADDR:
+		case C25_PIECE_ORIGINAL_DADDR:
+			ct = true;
+			break;
+		default:
+			break;
+		}
+	}
+	(void)snprintf(text, size, "%s%s%s", nat, ct ? " nft_ct" : "",
+		reject ? " nft_reject_inet" : "");
+}
+
+static int
+explain_missing(const struct c25_nft_label *l, int code, const char *hint,
+	struct c25_error *err)
+{
+	char modules[64] = "";
+
+	if (l != NULL && l->type == NFT_MSG_NEWCHAIN)
+		return c25_fail(err, code, "datapath: chain %s: %s%s: is the "
+			"kernel module nft_chain_nat missing?", l->name,
+			strerror(-code), hint);
+	if (l == NULL || l->rule == NULL)
+		return c25_fail(err, code, "datapath: nftables: %s%s: is the "
+			"kernel module nf_tables missing, or its family inet "
+			"(CONFIG_NF_TABLES_INET)?", strerror(-code), hint);
+	modules_of(l->rule, modules, sizeof(modules));
+	return c25_fail(err, code, "datapath: a rule of chain %s: %s%s: is "
+		"a kernel module missing, one of%s?", l->name,
+		strerror(-code), hint, modules);
+}
+
+static int
+explain(const struct c25_nft_label *l, int code, const char *hint,
+	struct c25_error *err)
+{
+	if (code == -EPERM)
+		return c25_fail(err, code, "datapath: nftables: %s: conn25d "
+			"needs the capability CAP_NET_ADMIN: start it as "
+			"root, or give it that (in a systemd unit "
+			"AmbientCapabilities=CAP_NET_ADMIN)", strerror(-code));
+	if (code == -EOPNOTSUPP || code == -EPROTONOSUPPORT ||
+	    code == -EAFNOSUPPORT || (code == -ENOENT && l != NULL &&
+	    (l->rule != NULL || l->type == NFT_MSG_NEWCHAIN)))
+		return explain_missing(l, code, hint, err);
+	if (l == NULL)
+		return c25_fail(err, code, "datapath: nftables: %s%s",
+			strerror(-code), hint);
+	return c25_fail(err, code, "datapath: nftables: %s%s%s: %s%s",
+		l->rule != NULL ? "a rule of chain " : "", l->name,
+		l->type == NFT_MSG_NEWSETELEM ? ": putting elements in" :
+		l->type == NFT_MSG_DELSETELEM ? ": taking elements out" : "",
+		strerror(-code), hint);
+}
+
+/* The kernel's own words, if it has any. */
+static void
+hint_of(const struct nlmsghdr *m, char *out, size_t size)
+{
+	const struct nlattr *a;
+
+	*out = '\0';
+	if ((m->nlmsg_flags & NLM_F_ACK_TLVS) == 0 ||
+	    (m->nlmsg_flags & NLM_F_CAPPED) == 0)
+		return;
+	mnl_attr_for_each(a, m, sizeof(struct nlmsgerr))
+		if (mnl_attr_get_type(a) == NLMSGERR_ATTR_MSG &&
+		    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0)
+			(void)snprintf(out, size, " (%s)",
+				mnl_attr_get_str(a));
+}
+
+/* One answer. Returns: 0 it is an acknowledgement; 1 it is none; -errno. */
+static int
+answer(const struct c25_nft *n, const struct nlmsghdr *m,
+	struct c25_error *err)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
+	const struct c25_nft_label *l = NULL;
+	char hint[128];
+
+	if (m->nlmsg_type != NLMSG_ERROR ||
+	    mnl_nlmsg_get_payload_len(m) < sizeof(*e))
+		return 1;
+	if (e->error == 0)
+		return 0;
+	for (size_t i = 0; i < n->label_count; i++)
+		if (n->labels[i].seq == e->msg.nlmsg_seq)
+			l = &n->labels[i];
+	hint_of(m, hint, sizeof(hint));
+	return explain(l, e->error, hint, err);
+}
+
+/* Read all answers. Returns: 0; the first error. */
+static int
+answers(struct c25_nft *n, struct c25_error *err)
+{
+	bool acknowledged = false;
+	int result = 0;
+	ssize_t len;
+
+	for (;;) {
+		const struct nlmsghdr *m = (void *)n->buf;
+		int left;
+
+		len = recv(mnl_socket_get_fd(n->control), n->buf,
+			C25_NFT_BUF, MSG_DONTWAIT);
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0 && errno == ENOBUFS) {
+			if (result == 0)
+				result = c25_fail(err, -ENOBUFS, "datapath: "
+					"nftables: answers were lost");
+			continue;
+		}
+		if (len <= 0)
+			break;
+		left = (int)len;
+		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+			int r = answer(n, m, result == 0 ? err : NULL);
+
+			if (r == 0)
+				acknowledged = true;
+			else if (r < 0 && result == 0)
+				result = r;
+		}
+	}
+	if (result == 0 && !acknowledged)
+		return c25_fail(err, -EIO, "datapath: nftables: the kernel "
+			"doesn't answer");
+	return result;
+}
+
+/* ---- transactions ------------------------------------------------------- */
+
+/* The message that begins or ends a transaction. */
+static void
+bracket(struct c25_nft *n, uint16_t type, char *at)
+{
+	struct nlmsghdr *m = mnl_nlmsg_put_header(at);
+	struct nfgenmsg *g;
+
+	m->nlmsg_type = type;
+	m->nlmsg_flags = NLM_F_REQUEST;
+	m->nlmsg_seq = n->seq++;
+	g = mnl_nlmsg_put_extra_header(m, sizeof(*g));
+	g->nfgen_family = AF_UNSPEC;
+	g->version = NFNETLINK_V0;
+	g->res_id = htons(NFNL_SUBSYS_NFTABLES);
+}
+
+#define BRACKET_BYTES MNL_ALIGN(MNL_NLMSG_HDRLEN + sizeof(struct nfgenmsg))
+
+int
+c25_nft_commit(struct c25_nft *n, bool dry, struct c25_error *err)
+{
+	char first[BRACKET_BYTES], last[BRACKET_BYTES];
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct iovec iov[C25_PARTS + 2] = { { first, sizeof(first) } };
+	struct msghdr msg = { .msg_name = &kernel,
+		.msg_namelen = sizeof(kernel), .msg_iov = iov,
+		.msg_iovlen = 1 };
+	int r;
+
+	for (int i = 0; i < C25_PARTS; i++) {
+		struct c25_nft_part *p = &n->parts[i];
+
+		c25_nft_elements_end(p);
+		if (p->len > 0)
+			iov[msg.msg_iovlen++] = (struct iovec){ p->data,
+				p->len };
+	}
+	if (n->failed)
+		return c25_fail(err, -ENOMEM, "datapath: out of memory");
+	if (msg.msg_iovlen == 1)
+		return 0;
+	bracket(n, NFNL_MSG_BATCH_BEGIN, first);
+	bracket(n, NFNL_MSG_BATCH_END, last);
+	/* without its end the kernel checks a transaction, and that is all */
+	if (!dry)
+		iov[msg.msg_iovlen++] = (struct iovec){ last, sizeof(last) };
+	do
+		r = sendmsg(mnl_socket_get_fd(n->control), &msg, 0) < 0 ?
+			-errno : 0;
+	while (r == -EINTR);
+	if (r != 0)
+		return explain(NULL, r, "", err);
+	return answers(n, err);
+}
+
+/* ---- counters ----------------------------------------------------------- */
+
+/* One object of a dump: ours, and which? */
+static void
+counter(const struct nlmsghdr *m, uint64_t packets[C25_COUNTERS])
+{
+	const struct nlattr *a, *k;
+	const char *table = "", *name = "";
+	uint64_t count = 0;
+
+	mnl_attr_for_each(a, m, sizeof(struct nfgenmsg)) {
+		int type = mnl_attr_get_type(a);
+
+		if (type == NFTA_OBJ_TABLE)
+			table = mnl_attr_get_str(a);
+		else if (type == NFTA_OBJ_NAME)
+			name = mnl_attr_get_str(a);
+		else if (type == NFTA_OBJ_DATA)
+			mnl_attr_for_each_nested(k, a)
+				if (mnl_attr_get_type(k) ==
+				    NFTA_COUNTER_PACKETS)
+					count = be64toh(mnl_attr_get_u64(k));
+	}
+	if (strcmp(table, C25_NFT_TABLE) != 0)
+		return;
+	for (int i = 0; i < C25_COUNTERS; i++)
+		if (strcmp(name, c25_counter_names[i]) == 0)
+			packets[i] = count;
+}
+
+static bool
+ask_counters(struct c25_nft *n)
+{
+	char request[256];
+	struct nlmsghdr *m = mnl_nlmsg_put_header(request);
+	struct nfgenmsg *g;
+
+	m->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETOBJ;
+	m->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	m->nlmsg_seq = n->seq++;
+	g = mnl_nlmsg_put_extra_header(m, sizeof(*g));
+	g->nfgen_family = NFPROTO_INET;
+	g->version = NFNETLINK_V0;
+	mnl_attr_put_strz(m, NFTA_OBJ_TABLE, C25_NFT_TABLE);
+	mnl_attr_put_u32(m, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+	return mnl_socket_sendto(n->control, m, m->nlmsg_len) >= 0;
+}
+
+int
+c25_nft_counters(struct c25_nft *n, uint64_t packets[C25_COUNTERS])
+{
+	ssize_t len;
+
+	memset(packets, 0, C25_COUNTERS * sizeof(*packets));
+	if (!ask_counters(n))
+		return -errno;
+	for (;;) {
+		const struct nlmsghdr *m = (void *)n->buf;
+		int left;
+
+		len = recv(mnl_socket_get_fd(n->control), n->buf,
+			C25_NFT_BUF, MSG_DONTWAIT);
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len <= 0)
+			return -errno;
+		left = (int)len;
+		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+			const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
+
+			if (m->nlmsg_type == NLMSG_DONE)
+				return 0;
+			if (m->nlmsg_type == NLMSG_ERROR)
+				return e->error;
+			counter(m, packets);
+		}
+	}
+}
