@@ -50,10 +50,6 @@ tell_missing(const struct c25_config *cfg, struct c25_buf *out)
 {
 	size_t i;
 
-	if (cfg->datapath.nftables)
-		tell(out, "warning: datapath.nftables: not in this version: "
-			"the rules for magic and transit addresses are yours "
-			"to set");
 	if (cfg->self.private_key_file != NULL)
 		tell(out, "warning: self.privateKeyFile: signing is not in "
 			"this version: requests leave unsigned");
@@ -225,13 +221,14 @@ on_changed(void *ctx)
 	c25_doorbell_ring(d->doorbell);
 }
 
-/* The module made an assignment. */
+/* The module made an assignment; NULL: some that we weren't told of. */
 static void
 on_seen(void *ctx, const struct c25_assignment *a)
 {
 	struct c25_daemon *d = ctx;
 
-	if (d->keep != NULL)
+	c25_nat_seen(d->nat, a);
+	if (d->keep != NULL && a != NULL)
 		c25_keep_put(d->keep, a);
 }
 
@@ -246,6 +243,8 @@ may_sleep(void *ctx)
 		on_work(d);
 		sleep = false;
 	}
+	if (!c25_nat_flush(d->nat))
+		sleep = false;
 	c25_doorbell_flush(d->doorbell);
 	return sleep;
 }
@@ -484,6 +483,9 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	bool opened = false;
 	int r;
 
+	r = c25_nat_check(d->nat, cfg, err);
+	if (r != 0)
+		return r;
 	r = listeners_open(d, cfg, fresh, err);
 	if (r != 0)
 		return r;
@@ -500,6 +502,9 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	}
 	/* Nothing but memory can be missing from here on. */
 	r = c25_serve_configure(d->serve, cfg, err);
+	if (r == 0)
+		r = c25_nat_configure(d->nat, cfg, d->table,
+			c25_serve_mappings(d->serve), err);
 	if (r != 0)
 		goto undo;
 	listeners_commit(d, fresh);
@@ -586,6 +591,15 @@ on_tick(void *ctx)
 	c25_timer_set(&d->tick, C25_TICK_MS);
 }
 
+/* Mappings were accepted: the kernel has them before the peer knows. */
+static void
+on_mappings(void *ctx)
+{
+	struct c25_daemon *d = ctx;
+
+	(void)c25_nat_flush(d->nat);
+}
+
 static void
 on_control(void *ctx, const struct c25_control_line *line,
 	struct c25_control_reply *r)
@@ -606,6 +620,7 @@ c25_daemon_stats_reset(struct c25_daemon *d)
 
 	d->reset_ms = c25_now_ms();
 	c25_serve_stats_reset(d->serve);
+	c25_nat_stats_reset(d->nat);
 	if (d->table == NULL)
 		return;
 	c25_push_stats_reset(c25_pusher_push(d->pusher));
@@ -653,6 +668,9 @@ start_base(struct c25_daemon *d, const struct c25_config *cfg,
 			(r = signals_open(d, mask, err)) != 0 ||
 			(r = c25_serve_new(&d->serve, err)) != 0)
 		return r;
+	if (c25_nat_new(d->loop, &d->nat) != 0)
+		return c25_fail(err, -ENOMEM, "out of memory");
+	c25_serve_before_reply(d->serve, on_mappings, d);
 	(void)snprintf(path, sizeof(path), "%s/%s", d->run_dir,
 		C25_CONTROL_FILE);
 	return c25_control_open(d->loop, path, d->gid, on_control, d,
@@ -677,6 +695,8 @@ stop_all(struct c25_daemon *d)
 
 	/* first, as the store's thread reads the table */
 	c25_persist_close(d->persist);
+	c25_nat_free(d->nat, d->cfg != NULL && d->cfg->datapath.nftables &&
+		d->cfg->datapath.remove_at_stop);
 	client_close(d);
 	for (i = 0; i < C25_LISTENERS; i++)
 		c25_http_unlisten(d->listeners[i].http);

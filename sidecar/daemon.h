@@ -38,6 +38,7 @@
 #include "http.h"
 #include "keep.h"
 #include "loop.h"
+#include "nat.h"
 #include "persist.h"
 #include "pusher.h"
 #include "serve.h"
@@ -73,6 +74,7 @@ struct c25_daemon {
 	struct c25_daemon_listener listeners[C25_LISTENERS];
 	struct c25_serve *serve;
 	struct c25_persist *persist;
+	struct c25_nat *nat;		/* the datapath, on or off */
 	struct c25_table *table;	/* client role: these four */
 	struct c25_doorbell *doorbell;
 	struct c25_pusher *pusher;

@@ -15,7 +15,7 @@
  * Example (nat.c):
  *	r = c25_datapath_check(dp, cfg, &err);	before anything is changed
  *	r = c25_datapath_configure(dp, cfg, table, mappings, now);
- *	c25_datapath_assigned(dp, ref, now);	the ring has one more
+ *	c25_datapath_assigned(dp, &a, now);	the ring has one more
  *	c25_datapath_work(dp, now);		before the loop sleeps
  *
  * Rules
@@ -112,9 +112,9 @@ int c25_datapath_configure(struct c25_datapath *dp,
 	struct c25_mappings *mappings, uint64_t now_ms)
 	__attribute__((warn_unused_result));
 
-/* The table's ring had this assignment, new or moved. */
-void c25_datapath_assigned(struct c25_datapath *dp, struct c25_ref ref,
-	uint64_t now_ms);
+/* This assignment is new, or has moved. */
+void c25_datapath_assigned(struct c25_datapath *dp,
+	const struct c25_assignment *a, uint64_t now_ms);
 /* This one has been dropped. */
 void c25_datapath_dropped(struct c25_datapath *dp,
 	const struct c25_assignment *a);

@@ -54,14 +54,11 @@ put_assignment(struct c25_datapath *dp, const struct c25_assignment *a,
 }
 
 void
-c25_datapath_assigned(struct c25_datapath *dp, struct c25_ref ref,
-	uint64_t now)
+c25_datapath_assigned(struct c25_datapath *dp,
+	const struct c25_assignment *a, uint64_t now)
 {
-	struct c25_assignment a;
-
-	/* one that has changed since comes once more */
-	if (dp->table != NULL && c25_table_by_ref(dp->table, ref, &a) == 0)
-		put_assignment(dp, &a, true, now);
+	if (dp->table != NULL)
+		put_assignment(dp, a, true, now);
 }
 
 void

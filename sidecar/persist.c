@@ -170,7 +170,7 @@ c25_persist_close(struct c25_persist *p)
 {
 	if (p == NULL)
 		return;
-	c25_mappings_watch(c25_serve_mappings(p->serve), NULL, NULL);
+	c25_mappings_watch(c25_serve_mappings(p->serve), NULL, p);
 	c25_store_close(p->store);
 	free(p);
 }

@@ -40,6 +40,8 @@ op_take(void *ctx, struct c25_ref *ref)
 
 	if (r == 1 && c25_table_by_ref(pu->table, *ref, &a) == 0)
 		pu->seen(pu->ctx, &a);
+	else if (r < 0)
+		pu->seen(pu->ctx, NULL);
 	return r;
 }
 

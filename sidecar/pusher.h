@@ -31,7 +31,8 @@ struct c25_pusher;
 
 /*
  * `changed` is called when push states changed: ring the module's bells;
- * `seen` with each assignment that the module has made since.
+ * `seen` with each assignment that the module has made since, before it is
+ * sent anywhere; with NULL when the table's ring was overrun.
  * Owns: the pusher; loop and table must outlive it.
  * Returns: 0; -ENOMEM.
  */

@@ -105,6 +105,29 @@ usage_stats(struct c25_buf *out, const struct c25_usage *u)
 	}
 }
 
+static void
+datapath_stats(struct c25_buf *out, const struct c25_nat_stats *n)
+{
+	const struct c25_datapath_stats *d = &n->datapath;
+
+	number(out, "datapath.elements", d->elements);
+	number(out, "datapath.pending", d->pending);
+	number(out, "datapath.batches", d->batches);
+	number(out, "datapath.changes", d->changes);
+	number(out, "datapath.errors", d->errors);
+	number(out, "datapath.repairs", d->repairs);
+	number(out, "datapath.flows", d->flows);
+	number(out, "datapath.kept", d->kept);
+	number(out, "datapath.client.translated",
+		n->packets[C25_COUNT_CLIENT_TRANSLATED]);
+	number(out, "datapath.client.refused",
+		n->packets[C25_COUNT_CLIENT_REFUSED]);
+	number(out, "datapath.connector.translated",
+		n->packets[C25_COUNT_CONNECTOR_TRANSLATED]);
+	number(out, "datapath.connector.refused",
+		n->packets[C25_COUNT_CONNECTOR_REFUSED]);
+}
+
 void
 c25_report_stats(struct c25_buf *out, const struct c25_report_stats *s)
 {
@@ -134,6 +157,7 @@ c25_report_stats(struct c25_buf *out, const struct c25_report_stats *s)
 	number(out, "store.pending", s->store.pending);
 	number(out, "store.written", s->store.written);
 	number(out, "store.failed", s->store.failed);
+	datapath_stats(out, &s->nat);
 	seconds(out, "time.now", s->now_ms);
 	seconds(out, "time.up", s->up_ms);
 	seconds(out, "time.elapsed", s->elapsed_ms);

@@ -36,6 +36,7 @@
 #include "buf.h"
 #include "conn25/table.h"
 #include "mapping.h"
+#include "nat.h"
 #include "push.h"
 #include "serve.h"
 #include "store.h"
@@ -70,6 +71,7 @@ struct c25_report_stats {
 	struct c25_push_stats push;
 	struct c25_serve_stats serve;
 	struct c25_store_stats store;
+	struct c25_nat_stats nat;
 	uint64_t mappings;
 	uint64_t parked;		/* assignments that no connector is
 					 * there for */

@@ -62,6 +62,8 @@ struct c25_serve {
 	uint8_t key[16];
 	char epoch[C25_SERVE_EPOCH_MAX];
 	uint32_t restored;		/* the peer of the last restored */
+	void (*before_reply)(void *ctx);	/* or NULL */
+	void *before_reply_ctx;
 	struct c25_serve_stats stats;
 };
 
@@ -563,6 +565,13 @@ c25_serve_request(struct c25_serve *s, const struct c25_addr *source,
 	return status;
 }
 
+void
+c25_serve_before_reply(struct c25_serve *s, void (*fn)(void *ctx), void *ctx)
+{
+	s->before_reply = fn;
+	s->before_reply_ctx = ctx;
+}
+
 struct c25_mappings *
 c25_serve_mappings(struct c25_serve *s)
 {
@@ -619,6 +628,8 @@ route_handle(void *ctx, const struct c25_http_request *q,
 
 	p->status = c25_serve_request(s, &q->source, q->body, q->body_len,
 	    c25_now_ms(), &p->body);
+	if (p->status == 200 && s->before_reply != NULL)
+		s->before_reply(s->before_reply_ctx);
 	if (p->status == 200)
 		p->type = "application/json";
 	c25_http_reply_header(p, C25_WIRE_EPOCH, s->epoch);

@@ -123,6 +123,11 @@ int c25_serve_request(struct c25_serve *s, const struct c25_addr *source,
 /* The mappings, for list_mappings, statistics and the datapath. */
 struct c25_mappings *c25_serve_mappings(struct c25_serve *s);
 
+/* Call `fn` when a request has been decided, before it is answered; NULL:
+ * nobody. For the datapath. */
+void c25_serve_before_reply(struct c25_serve *s, void (*fn)(void *ctx),
+	void *ctx);
+
 /*
  * Response header Conn25-Epoch: random, made by c25_serve_new(), unless the
  * mappings are those of an earlier conn25d: then it goes on with its epoch.

@@ -136,6 +136,7 @@ print_stats(struct c25_daemon *d, struct c25_buf *out)
 	s.serve = *c25_serve_stats(d->serve);
 	s.mappings = c25_mappings_count(c25_serve_mappings(d->serve));
 	c25_store_stats(c25_persist_store(d->persist), &s.store);
+	c25_nat_stats(d->nat, &s.nat);
 	if (d->table == NULL) {
 		c25_report_stats(out, &s);
 		return;
@@ -295,8 +296,10 @@ assignment_found(struct walk *w, const struct c25_assignment *a,
 	struct c25_match match;
 
 	if (w->drop) {
-		w->assignments_found +=
-			c25_table_drop(w->d->table, a->ref) == 0;
+		if (c25_table_drop(w->d->table, a->ref) == 0) {
+			w->assignments_found++;
+			c25_nat_dropped(w->d->nat, a);
+		}
 		return;
 	}
 	w->assignments_found++;
