@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * conn25-checkconf: says everything that is wrong with a configuration
- * file, in the manner of unbound-checkconf, and prints what it compiles to.
- * Reads the file and nothing else; needs no privileges.
+ * file, in the manner of unbound-checkconf, and what this host lacks for its
+ * datapath; prints what it compiles to, and the kernel's rules. Reads the file
+ * and, with "nftables": true, the host's routes; needs no privileges.
  */
 
 #include <errno.h>
@@ -13,15 +14,20 @@
 
 #include "compile.h"
 #include "config.h"
+#include "datapath_host.h"
+#include "datapath_rules.h"
+
+enum print { PRINT_NOTHING, PRINT_POLICY, PRINT_RULES };
 
 static void
 usage(FILE *to)
 {
 	(void)fprintf(to,
-		"usage: conn25-checkconf [-o] [-c FILE | FILE]\n"
+		"usage: conn25-checkconf [-o | -n] [-c FILE | FILE]\n"
 		"Check the configuration FILE (default %s).\n"
 		"  -c FILE  the file to check\n"
 		"  -o       print the compiled policy\n"
+		"  -n       print the kernel's rules as nft does\n"
 		"  -h       print this\n"
 		"Exit status: 0 no errors, 1 errors.\n",
 		C25_CONFIG_FILE_DEFAULT);
@@ -203,8 +209,36 @@ check_policy(const struct c25_config *cfg, bool print)
 	return 0;
 }
 
+/* Returns: 0; -ENOMEM. */
 static int
-check_file(const char *file, bool print)
+print_rules(const struct c25_config *cfg)
+{
+	struct c25_buf out = { 0 };
+	struct c25_ruleset *rs;
+	int r = c25_ruleset_new(cfg, NULL, 0, &rs);
+
+	if (r == 0) {
+		c25_ruleset_print(rs, &out);
+		r = out.failed ? -ENOMEM : 0;
+	}
+	if (r == 0)
+		(void)fputs(out.data, stdout);
+	else
+		(void)fprintf(stderr, "%s: error: out of memory\n",
+			cfg->file);
+	c25_ruleset_free(rs);
+	c25_buf_free(&out);
+	return r;
+}
+
+static void
+print_warning(void *ctx, const char *text)
+{
+	(void)fprintf(stderr, "%s: warning: %s\n", (const char *)ctx, text);
+}
+
+static int
+check_file(const char *file, enum print print)
 {
 	struct c25_config_errors errs = { 0 };
 	char line[C25_CONFIG_LINE_MAX];
@@ -220,9 +254,13 @@ check_file(const char *file, bool print)
 	c25_config_errors_free(&errs);
 	if (r != 0)
 		return r;
-	r = check_policy(cfg, print);
+	r = check_policy(cfg, print == PRINT_POLICY);
+	if (r == 0)
+		c25_datapath_host(cfg, print_warning, (void *)file);
+	if (r == 0 && print == PRINT_RULES)
+		r = print_rules(cfg);
 	c25_config_free(cfg);
-	if (r == 0 && !print)
+	if (r == 0 && print == PRINT_NOTHING)
 		(void)printf("conn25-checkconf: no errors in %s\n", file);
 	return r;
 }
@@ -231,16 +269,19 @@ int
 main(int argc, char **argv)
 {
 	const char *file = NULL;
-	bool print = false;
+	enum print print = PRINT_NOTHING;
 	int c, r;
 
-	while ((c = getopt(argc, argv, "c:oh")) != -1) {
+	while ((c = getopt(argc, argv, "c:onh")) != -1) {
 		switch (c) {
 		case 'c':
 			file = optarg;
 			break;
 		case 'o':
-			print = true;
+			print = PRINT_POLICY;
+			break;
+		case 'n':
+			print = PRINT_RULES;
 			break;
 		case 'h':
 			usage(stdout);
