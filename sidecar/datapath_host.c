@@ -202,8 +202,9 @@ check_rp_filter(const struct check *c)
 		for (size_t k = 0; k < p->address_count; k++) {
 			if (p->addresses[k].family != C25_V4 ||
 			    c25_nft_route(&p->addresses[k], &route) != 0 ||
+			    (route.there && *route.interface == '\0') ||
 			    strcmp(route.interface, overlay) == 0)
-				continue;
+				continue;	/* this host, or right */
 			warn(c, "datapath: net.ipv4.conf.%s.rp_filter is 1, "
 				"and the way to peer %s (%s) isn't %s: its "
 				"packets are dropped: add a route, or set "
