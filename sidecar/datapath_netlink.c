@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define SEND_MAX (1 << 29)	/* bytes of a transaction; the kernel doubles */
+#define UNHEARD_MIN (1 << 20)	/* bytes of a transaction */
 #define RECEIVE_MAX (4 << 20)	/* for acknowledgements and errors */
 
 /* ---- sockets ------------------------------------------------------------ */
@@ -351,11 +352,50 @@ answers(struct c25_nft *n, struct c25_error *err)
 	return result;
 }
 
+/* ---- the generation ----------------------------------------------------- */
+
+/* The number that each transaction of anybody raises by one. */
+static int
+generation(struct c25_nft *n, uint32_t *out)
+{
+	char request[64];
+	struct nlmsghdr *m = mnl_nlmsg_put_header(request);
+	const struct nlattr *a;
+	struct nfgenmsg *g;
+	ssize_t len;
+	int left;
+
+	m->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN;
+	m->nlmsg_flags = NLM_F_REQUEST;
+	m->nlmsg_seq = n->seq++;
+	g = mnl_nlmsg_put_extra_header(m, sizeof(*g));
+	g->nfgen_family = AF_UNSPEC;
+	g->version = NFNETLINK_V0;
+	if (mnl_socket_sendto(n->control, m, m->nlmsg_len) < 0)
+		return -errno;
+	len = recv(mnl_socket_get_fd(n->control), n->buf, C25_NFT_BUF,
+		MSG_DONTWAIT);
+	m = (void *)n->buf;
+	left = len < 0 ? 0 : (int)len;
+	if (!mnl_nlmsg_ok(m, left) || m->nlmsg_type !=
+	    (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN) ||
+	    mnl_nlmsg_get_payload_len(m) < sizeof(*g))
+		return -EIO;
+	mnl_attr_for_each(a, m, sizeof(*g))
+		if (mnl_attr_get_type(a) == NFTA_GEN_ID &&
+		    mnl_attr_validate(a, MNL_TYPE_U32) == 0) {
+			*out = ntohl(mnl_attr_get_u32(a));
+			return 0;
+		}
+	return -EIO;
+}
+
 /* ---- transactions ------------------------------------------------------- */
 
-/* The message that begins or ends a transaction. */
-static void
-bracket(struct c25_nft *n, uint16_t type, char *at)
+/* The message that begins or ends a transaction; `gen` 0: of whichever
+ * generation, else of that one only. */
+static size_t
+bracket(struct c25_nft *n, uint16_t type, uint32_t gen, char *at)
 {
 	struct nlmsghdr *m = mnl_nlmsg_put_header(at);
 	struct nfgenmsg *g;
@@ -367,38 +407,34 @@ bracket(struct c25_nft *n, uint16_t type, char *at)
 	g->nfgen_family = AF_UNSPEC;
 	g->version = NFNETLINK_V0;
 	g->res_id = htons(NFNL_SUBSYS_NFTABLES);
+	if (gen != 0)
+		mnl_attr_put_u32(m, NFNL_BATCH_GENID, htonl(gen));
+	return m->nlmsg_len;
 }
 
-#define BRACKET_BYTES MNL_ALIGN(MNL_NLMSG_HDRLEN + sizeof(struct nfgenmsg))
+#define BRACKET_BYTES 64
 
-int
-c25_nft_commit(struct c25_nft *n, bool dry, struct c25_error *err)
+/* What the parts hold. */
+static int
+transact(struct c25_nft *n, uint32_t gen, bool dry, struct c25_error *err)
 {
 	char first[BRACKET_BYTES], last[BRACKET_BYTES];
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct iovec iov[C25_PARTS + 2] = { { first, sizeof(first) } };
+	struct iovec iov[C25_PARTS + 2] = { { first, 0 } };
 	struct msghdr msg = { .msg_name = &kernel,
 		.msg_namelen = sizeof(kernel), .msg_iov = iov,
 		.msg_iovlen = 1 };
 	int r;
 
-	for (int i = 0; i < C25_PARTS; i++) {
-		struct c25_nft_part *p = &n->parts[i];
-
-		c25_nft_elements_end(p);
-		if (p->len > 0)
-			iov[msg.msg_iovlen++] = (struct iovec){ p->data,
-				p->len };
-	}
-	if (n->failed)
-		return c25_fail(err, -ENOMEM, "datapath: out of memory");
-	if (msg.msg_iovlen == 1)
-		return 0;
-	bracket(n, NFNL_MSG_BATCH_BEGIN, first);
-	bracket(n, NFNL_MSG_BATCH_END, last);
+	for (int i = 0; i < C25_PARTS; i++)
+		if (n->parts[i].len > 0)
+			iov[msg.msg_iovlen++] = (struct iovec){
+				n->parts[i].data, n->parts[i].len };
+	iov[0].iov_len = bracket(n, NFNL_MSG_BATCH_BEGIN, gen, first);
 	/* without its end the kernel checks a transaction, and that is all */
 	if (!dry)
-		iov[msg.msg_iovlen++] = (struct iovec){ last, sizeof(last) };
+		iov[msg.msg_iovlen++] = (struct iovec){ last,
+			bracket(n, NFNL_MSG_BATCH_END, 0, last) };
 	do
 		r = sendmsg(mnl_socket_get_fd(n->control), &msg, 0) < 0 ?
 			-errno : 0;
@@ -406,6 +442,59 @@ c25_nft_commit(struct c25_nft *n, bool dry, struct c25_error *err)
 	if (r != 0)
 		return explain(NULL, r, "", err);
 	return answers(n, err);
+}
+
+/*
+ * A large one, without listening to changes meanwhile: the kernel notes each
+ * element for whoever listens, which takes it twice the time of all the rest.
+ * By the generation we know if there was anything to hear.
+ * Returns: 0; -ERESTART try again; -errno.
+ */
+static int
+transact_unheard(struct c25_nft *n, struct c25_error *err)
+{
+	uint32_t before, after;
+	int r, back;
+
+	r = generation(n, &before);
+	if (r != 0)
+		return c25_fail(err, -ERESTART, "datapath: nftables: %s",
+			strerror(-r));
+	(void)!c25_nft_hear(n, false);	/* it is only slower */
+	r = transact(n, before, false, err);
+	back = c25_nft_hear(n, true);
+	if (r != 0)
+		return r;
+	if (back != 0)
+		return c25_fail(err, back, "datapath: changes of nftables "
+			"can't be watched: %s", strerror(-back));
+	if (++before == 0)
+		before = 1;
+	if (generation(n, &after) != 0 || after != before)
+		return c25_fail(err, -ERESTART, "datapath: nftables: "
+			"changed by someone at the same time");
+	return 0;
+}
+
+int
+c25_nft_commit(struct c25_nft *n, bool dry, struct c25_error *err)
+{
+	size_t bytes = 0;
+	int r = -ERESTART;
+
+	for (int i = 0; i < C25_PARTS; i++) {
+		c25_nft_elements_end(&n->parts[i]);
+		bytes += n->parts[i].len;
+	}
+	if (n->failed)
+		return c25_fail(err, -ENOMEM, "datapath: out of memory");
+	if (bytes == 0)
+		return 0;
+	/* each time may be in vain, where others don't rest */
+	for (int i = 0; i < 2 && r == -ERESTART && bytes > UNHEARD_MIN &&
+	    !dry && n->watch != NULL; i++)
+		r = transact_unheard(n, err);
+	return r == -ERESTART ? transact(n, 0, dry, err) : r;
 }
 
 /* ---- counters ----------------------------------------------------------- */
@@ -420,15 +509,17 @@ counter(const struct nlmsghdr *m, uint64_t packets[C25_COUNTERS])
 
 	mnl_attr_for_each(a, m, sizeof(struct nfgenmsg)) {
 		int type = mnl_attr_get_type(a);
+		bool text = mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0;
 
-		if (type == NFTA_OBJ_TABLE)
+		if (type == NFTA_OBJ_TABLE && text)
 			table = mnl_attr_get_str(a);
-		else if (type == NFTA_OBJ_NAME)
+		else if (type == NFTA_OBJ_NAME && text)
 			name = mnl_attr_get_str(a);
 		else if (type == NFTA_OBJ_DATA)
 			mnl_attr_for_each_nested(k, a)
 				if (mnl_attr_get_type(k) ==
-				    NFTA_COUNTER_PACKETS)
+				    NFTA_COUNTER_PACKETS &&
+				    mnl_attr_validate(k, MNL_TYPE_U64) == 0)
 					count = be64toh(mnl_attr_get_u64(k));
 	}
 	if (strcmp(table, C25_NFT_TABLE) != 0)
@@ -473,16 +564,18 @@ c25_nft_counters(struct c25_nft *n, uint64_t packets[C25_COUNTERS])
 		if (len < 0 && errno == EINTR)
 			continue;
 		if (len <= 0)
-			return -errno;
+			return len == 0 ? -EIO : -errno;
 		left = (int)len;
 		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
 			const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
+			size_t size = mnl_nlmsg_get_payload_len(m);
 
 			if (m->nlmsg_type == NLMSG_DONE)
 				return 0;
 			if (m->nlmsg_type == NLMSG_ERROR)
-				return e->error;
-			counter(m, packets);
+				return size < sizeof(*e) ? -EIO : e->error;
+			if (size >= sizeof(struct nfgenmsg))
+				counter(m, packets);
 		}
 	}
 }

@@ -119,11 +119,14 @@ decode(const struct nlmsghdr *m, struct c25_flow *flow)
 			tuple(a, &flow->answered_by, &asker);
 			break;
 		case CTA_STATUS:
-			flow->translated = (ntohl(mnl_attr_get_u32(a)) &
+			flow->translated = mnl_attr_validate(a,
+				MNL_TYPE_U32) == 0 &&
+				(ntohl(mnl_attr_get_u32(a)) &
 				IPS_DST_NAT) != 0;
 			break;
 		case CTA_ZONE:
-			flow->zone = ntohs(mnl_attr_get_u16(a));
+			if (mnl_attr_validate(a, MNL_TYPE_U16) == 0)
+				flow->zone = ntohs(mnl_attr_get_u16(a));
 			break;
 		default:
 			break;
@@ -144,15 +147,16 @@ one_read(struct c25_nft *n, ssize_t len,
 
 	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
 		const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
+		size_t size = mnl_nlmsg_get_payload_len(m);
 
 		if (m->nlmsg_seq != n->flows_seq)
 			continue;
 		if (m->nlmsg_type == NLMSG_DONE)
 			return 0;
 		if (m->nlmsg_type == NLMSG_ERROR)
-			return e->error;
+			return size < sizeof(*e) ? -EIO : e->error;
 		if (m->nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK &&
-		    decode(m, &flow))
+		    size >= sizeof(struct nfgenmsg) && decode(m, &flow))
 			fn(ctx, &flow);
 	}
 	return 1;

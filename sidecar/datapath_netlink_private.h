@@ -81,6 +81,10 @@ void c25_nft_elements_end(struct c25_nft_part *p);
 /* A netfilter socket. Returns: 0; -errno, err says what. */
 int c25_nft_socket(struct mnl_socket **out, struct c25_error *err);
 
+/* Hear of changes of nftables from now on, or no more. Returns: 0; -errno. */
+int c25_nft_hear(struct c25_nft *n, bool hear)
+	__attribute__((warn_unused_result));
+
 /* The address in an attribute's payload; unset when it is none. */
 struct c25_addr c25_nft_addr(const struct nlattr *a);
 

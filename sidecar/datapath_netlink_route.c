@@ -16,6 +16,7 @@ decode(const struct nlmsghdr *m, struct c25_nft_route *out)
 	out->there = rt->rtm_type == RTN_UNICAST || rt->rtm_type == RTN_LOCAL;
 	mnl_attr_for_each(a, m, sizeof(*rt))
 		if (mnl_attr_get_type(a) == RTA_OIF &&
+		    mnl_attr_validate(a, MNL_TYPE_U32) == 0 &&
 		    rt->rtm_type == RTN_UNICAST)
 			(void)if_indextoname(mnl_attr_get_u32(a),
 				out->interface);
@@ -48,7 +49,8 @@ c25_nft_route(const struct c25_addr *to, struct c25_nft_route *out)
 		r = -errno;
 	} else if (mnl_nlmsg_ok((m = (void *)buf), (int)got)) {
 		/* an error is the answer that there is no route */
-		if (m->nlmsg_type == RTM_NEWROUTE)
+		if (m->nlmsg_type == RTM_NEWROUTE &&
+		    mnl_nlmsg_get_payload_len(m) >= sizeof(*rt))
 			decode(m, out);
 	}
 	(void)mnl_socket_close(s);

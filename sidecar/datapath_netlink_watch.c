@@ -42,9 +42,19 @@ filter_own(const struct c25_nft *n)
 }
 
 int
+c25_nft_hear(struct c25_nft *n, bool hear)
+{
+	int group = NFNLGRP_NFTABLES;
+
+	return mnl_socket_setsockopt(n->watch, hear ? NETLINK_ADD_MEMBERSHIP :
+		NETLINK_DROP_MEMBERSHIP, &group, sizeof(group)) < 0 ? -errno :
+		0;
+}
+
+int
 c25_nft_listen(struct c25_nft *n, struct c25_error *err)
 {
-	int value = RECEIVE_MAX, group = NFNLGRP_NFTABLES, r;
+	int value = RECEIVE_MAX, r;
 
 	if (n->watch != NULL)
 		return mnl_socket_get_fd(n->watch);
@@ -54,9 +64,8 @@ c25_nft_listen(struct c25_nft *n, struct c25_error *err)
 	(void)setsockopt(mnl_socket_get_fd(n->watch), SOL_SOCKET,
 		SO_RCVBUFFORCE, &value, sizeof(value));
 	r = filter_own(n);
-	if (r == 0 && mnl_socket_setsockopt(n->watch, NETLINK_ADD_MEMBERSHIP,
-	    &group, sizeof(group)) < 0)
-		r = -errno;
+	if (r == 0)
+		r = c25_nft_hear(n, true);
 	if (r != 0) {
 		(void)mnl_socket_close(n->watch);
 		n->watch = NULL;
