@@ -352,14 +352,15 @@ static void
 connector_refuses(struct c25_ruleset *rs)
 {
 	enum c25_chain chain = C25_CHAIN_REFUSE_FORWARD;
-	struct c25_rule *r = rule(rs, chain, C25_UNSET);
+	struct c25_rule *r;
 
+	established_pass(rs, chain);	/* nearly all packets */
+	r = rule(rs, chain, C25_UNSET);
 	piece(r, C25_PIECE_NOT_IIF);
 	piece(r, C25_PIECE_ACCEPT);
 	r = rule(rs, chain, C25_UNSET);
 	piece(r, C25_PIECE_OIF);
 	piece(r, C25_PIECE_ACCEPT);
-	established_pass(rs, chain);
 	r = rule(rs, chain, C25_UNSET);
 	piece(r, C25_PIECE_TRANSLATED);
 	piece(r, C25_PIECE_ACCEPT);
