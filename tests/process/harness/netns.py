@@ -33,6 +33,14 @@ def why_not():
     return run.stderr.strip() or None if run.returncode else None
 
 
+def why_no_tunnel():
+    """Why there can be no interface for a program that makes a tunnel."""
+    run = subprocess.run(
+        ["unshare", "--net", "ip", "tuntap", "add", "probe", "mode", "tun"],
+        check=False, capture_output=True, text=True)
+    return "tun: " + run.stderr.strip() if run.returncode else None
+
+
 def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
