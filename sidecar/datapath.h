@@ -154,7 +154,7 @@ struct c25_datapath_stats {
 	uint64_t batches;		/* datapath.batches: transactions */
 	uint64_t changes;		/* datapath.changes: of elements */
 	uint64_t errors;		/* datapath.errors: transactions that
-					 * failed, flows that couldn't be read */
+					 * failed, looks at flows that did */
 	uint64_t repairs;		/* datapath.repairs: made anew because
 					 * it was otherwise than it should */
 	uint64_t flows;			/* datapath.flows: living, at the last

@@ -34,9 +34,9 @@
  * library more for three dozen attributes. A million in a single transaction:
  * 2.2 s, 41 MB here and 130 MB in the kernel. Listening for changes (below)
  * slows the kernel down, as it notes each of our own, too: 50k to 270k/s full
- * load, 110k to 180k/s replacing; so we don't while much is loaded. To dump a million elements took
- * 75 s (2 s for 100,000): the kernel begins each piece of a dump from the
- * front. So the maps are never read back.
+ * load, 110k to 180k/s replacing; so we don't while much is loaded. To dump a
+ * million elements took 75 s (2 s for 100,000): the kernel begins each piece
+ * of a dump from the front. So the maps are never read back.
  *
  * Rules
  *   threads    one.

@@ -33,7 +33,7 @@ struct c25_datapath {
 
 	/* The kernel's table. */
 	bool built;			/* it is there */
-	bool rules_due;			/* ... with other rules than it should */
+	bool rules_due;			/* ... with other rules */
 	uint64_t retry_at_ms;		/* 0: at once, if there is anything */
 	uint64_t retry_ms;		/* the last pause */
 	unsigned repairs_left;		/* that may be at once */
