@@ -471,9 +471,6 @@ def test_lease_ends_when_nothing_uses_it(net):
 
 # ---- moving to another connector --------------------------------------------
 
-@pytest.mark.xfail(reason="conn25d does not yet move assignments to another "
-                   "connector when one fails: the delivery branch does",
-                   strict=False)
 def test_failover_lets_new_connections_through(net):
     magic = net.magic(NAMES[4])
     assert fetch(net.client, magic, "/who").decode() == SEEN[4]
