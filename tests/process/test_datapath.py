@@ -141,13 +141,18 @@ def configured(net, config, daemon=None):
 
 # ---- what others see --------------------------------------------------------
 
+# Where the packet goes that ends a look at packets.
+END = ("255.255.255.255", 9999)
+
+
 @contextlib.contextmanager
 def sniffed(net, space, interface, expression="ip or ip6"):
     """Gives a list, which in the end has (source, destination) of each
     packet that passed."""
     packets = []
     dump = Process(net.keeper, f"tcpdump-{space.name}-{interface}", [
-        "tcpdump", "-lnn", "-i", interface, "--immediate-mode", expression])
+        "tcpdump", "-lnn", "-i", interface, "--immediate-mode",
+        f"({expression}) or udp port {END[1]}"])
     before = len(dump.log())
     with space.enter():
         dump.start()
@@ -155,11 +160,19 @@ def sniffed(net, space, interface, expression="ip or ip6"):
     before = len(dump.log())
     try:
         yield packets
+        # What came before the last packet has been seen when that is.
+        with space.enter(), socket.socket(socket.AF_INET,
+                                          socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE,
+                            interface.encode())
+            sock.sendto(b"end", END)
+        dump.wait_log(re.escape(f"> {END[0]}.{END[1]}:"), since=before)
     finally:
         dump.stop(signal.SIGINT)
     for line in dump.log()[before:].splitlines():
         found = re.search(r" IP6? (\S+) > (\S+):", line)
-        if found:
+        if found and END[0] not in found[2]:
             packets.append(tuple(
                 re.sub(r"^(\d+\.\d+\.\d+\.\d+)\.\d+$|^([0-9a-f:]+)\.\d+$",
                        lambda m: m[1] or m[2], word)
