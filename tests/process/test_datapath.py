@@ -151,8 +151,8 @@ def sniffed(net, space, interface, expression="ip or ip6"):
     packet that passed."""
     packets = []
     dump = Process(net.keeper, f"tcpdump-{space.name}-{interface}", [
-        "tcpdump", "-lnn", "-i", interface, "--immediate-mode",
-        f"({expression}) or udp port {END[1]}"])
+        "tcpdump", "-lnn", "-i", interface, "-s128", "-B16384",
+        "--immediate-mode", f"({expression}) or udp port {END[1]}"])
     before = len(dump.log())
     with space.enter():
         dump.start()
@@ -166,8 +166,12 @@ def sniffed(net, space, interface, expression="ip or ip6"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE,
                             interface.encode())
-            sock.sendto(b"end", END)
-        dump.wait_log(re.escape(f"> {END[0]}.{END[1]}:"), since=before)
+
+            def over():
+                """Again and again, as a busy machine loses some."""
+                sock.sendto(b"end", END)
+                return f"> {END[0]}.{END[1]}:" in dump.log()[before:]
+            wait_for(over, "the last packet to be seen")
     finally:
         dump.stop(signal.SIGINT)
     for line in dump.log()[before:].splitlines():
