@@ -16,6 +16,8 @@
 
 #if C25_HAVE_EVENTS
 
+enum { HOLD_MARGIN_MS = 100 };	/* before Unbound drops the reply */
+
 /*
  * Does the assignment still wait for a connector that may have it soon, be it
  * another one than in the beginning? One that is down won't: conn25d writes
@@ -104,12 +106,33 @@ static bool hold_is_of_use(const struct c25_worker *w, uint32_t hold_ms)
 		w->hold_count < w->env->cfg->num_queries_per_thread / 4;
 }
 
+/* So long may it wait at most before Unbound, which drops late answers to
+ * clients (discard-timeout), would drop it. The list has the newest first. */
+static uint32_t hold_time(const struct module_qstate *qstate, uint32_t ms)
+{
+	int discard_ms = qstate->env->cfg->discard_timeout;
+	const struct mesh_reply *r = qstate->mesh_info->reply_list;
+	int64_t left, age;
+
+	if (discard_ms == 0)
+		return ms;
+	for (; r != NULL; r = r->next) {
+		age = (qstate->env->now_tv->tv_sec - r->start_time.tv_sec) *
+			1000LL + (qstate->env->now_tv->tv_usec -
+			r->start_time.tv_usec) / 1000;
+		left = discard_ms - age - HOLD_MARGIN_MS;
+		if (left < (int64_t)ms)
+			ms = left < 0 ? 0 : (uint32_t)left;
+	}
+	return ms;
+}
+
 bool c25_hold_start(struct module_qstate *qstate, struct c25_worker *w,
 	struct c25_query *q)
 {
 	struct c25_hold *h = &q->hold;
 	uint32_t hold_ms = w->policy == NULL ? 0 :
-		c25_policy_hold(w->policy);
+		hold_time(qstate, c25_policy_hold(w->policy));
 
 	if (h->count == 0 || !hold_is_of_use(w, hold_ms) ||
 	    hold_is_over(w, h))

@@ -3,12 +3,15 @@
 for the connector, for a while; no other answer waits for anything."""
 
 import ipaddress
+import select
+import socket
 import threading
 
+import dns.message
 import pytest
 
 from harness import zones
-from harness.ask import addresses, ask
+from harness.ask import addresses, ask, query
 from harness.conn25 import is_magic
 from harness.fake import accept, with_code, world_with
 from harness.unbound import PREFIX
@@ -272,6 +275,29 @@ def test_internal_lookup_joins_an_answer_that_waits(fresh, fake):
         int(ipaddress.ip_address(a.destination)) & 0xffffffff
         for a in world.client.assignments()
         if a.domain == name and ":" in a.destination}
+
+
+@pytest.mark.parametrize("slow_s", [0, 1.7], ids=["quick", "slow"])
+def test_unbound_does_not_drop_what_is_held(fresh, fake, slow_s):
+    """Its discard-timeout counts from the question on: an answer that was
+    long under way, or would be held for longer, is given in time."""
+    name = "n0034.bulk.example"
+    world = start(fresh, fake(), unbound={
+        "threads": 1, "extra": "discard-timeout: 1900"})
+    world.tap.hold(name)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(query(name, "A").to_wire(), world.address)
+        wait_for(lambda: world.tap.held, "its query")
+        release = threading.Timer(slow_s, world.tap.release)
+        release.start()
+
+        def answered():         # and others ask, as they always do
+            world.ask("host.plain.example")
+            return select.select([client], [], [], 0)[0]
+        wait_for(answered, "the answer")
+        release.join()
+        found = addresses(dns.message.from_wire(client.recv(65535)))
+        assert found and all(map(is_magic, found))
 
 
 def test_many_held_answers_leave_room_for_others(fresh, fake):
