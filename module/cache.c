@@ -260,14 +260,16 @@ void c25_cache_store(struct module_qstate *qstate)
 	}
 	if (c25_rpz_applied(qstate) || c25_zone_no_cache(qstate))
 		return;
-	if (msg->rep->an_numrrsets > 0) {
-		stored = cache_store_private(qstate, msg->rep);
-	} else {
-		/* The iterator wants to find these when it looks for a
-		 * nameserver's addresses, and clients get them faster. */
+	stored = cache_store_private(qstate, msg->rep);
+	if (msg->rep->an_numrrsets == 0) {
+		/* Under the public key too: the iterator wants to find these
+		 * when it looks for a nameserver's addresses, and clients get
+		 * them faster. Ours is for serve-expired, and takes the place
+		 * of the answer that there was before. */
 		msg = c25_reply_trim(qstate->region, msg, NULL);
 		stored = msg != NULL && c25_dns_cache_store(qstate,
-			&qstate->qinfo, msg->rep, 0, qstate->query_flags);
+			&qstate->qinfo, msg->rep, 0, qstate->query_flags) &&
+			stored;
 		/* The validator learns from what it stores itself only. */
 		if (stored && denials != NULL &&
 		    msg->rep->security == sec_status_secure)

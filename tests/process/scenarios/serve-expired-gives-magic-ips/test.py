@@ -7,6 +7,7 @@ import dns.message
 import dns.rcode
 import pytest
 
+from harness import check
 from harness.ask import addresses, ede_codes, exchange, query, records
 from harness.wait import wait_for
 
@@ -27,8 +28,8 @@ def world(scenario, request):
     return world
 
 
-def stale_answer(world, name):
-    answer = world.ask(name)
+def stale_answer(world, name, kind="A"):
+    answer = world.ask(name, kind)
     return answer if STALE in ede_codes(answer) else None
 
 
@@ -72,6 +73,41 @@ def test_upstream_that_comes_back(world):
         assert addresses(answer) == magic
         return STALE not in ede_codes(answer)
     wait_for(fresh_answer, "a fresh answer", 90)
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda name: name.replace(" ", "-"))
+def brief(scenario, request):
+    """Denials expire as soon as the rest."""
+    return scenario("*.stale.example", unbound={
+        "extra": VARIANTS[request.param] + "\ncache-max-negative-ttl: 1\n"
+                                           "ede-serve-expired: yes\nede: yes"})
+
+
+def test_denials_too(brief):
+    """A client that also asks for AAAA is not told of a failure."""
+    name = "a.stale.example"
+    magic = brief.magic(name)
+    check.no_data(brief.ask(name, "AAAA"))
+    brief.tap.servfail = True
+    wait_for(lambda: stale_answer(brief, name), "a stale answer")
+    wait_for(lambda: stale_answer(brief, name, "AAAA"), "a stale denial")
+    for _ in range(3):
+        assert addresses(brief.ask(name)) == magic
+        check.no_data(brief.ask(name, "AAAA"))
+
+
+def test_deleted_name_does_not_come_back(brief, nsd):
+    name, zone = "b.stale.example", "stale.example."
+    brief.magic(name)
+    nsd.change(zone, lambda text: text.replace("\nb ", "\ngone "))
+    try:
+        wait_for(lambda: brief.ask(name).rcode() == dns.rcode.NXDOMAIN,
+                 "the name to be gone")
+        brief.tap.servfail = True
+        answer = wait_for(lambda: stale_answer(brief, name), "a stale denial")
+        assert answer.rcode() == dns.rcode.NXDOMAIN and not addresses(answer)
+    finally:
+        nsd.change(zone, lambda text: text.replace("\ngone ", "\nb "))
 
 
 def test_never_for_longer_than_serve_expired_ttl(scenario):
