@@ -331,7 +331,7 @@ static bool query_is_known(struct module_qstate *qstate, int id,
 
 	if (v->kind != C25_DO_ADDRESS || ask.clients == 0 ||
 	    mesh->cb_list != NULL || mesh->super_set.count > 0 ||
-	    w->respip == id + 1)
+	    w->respip >= 0)
 		return false;
 	qstate->return_msg = c25_cache_use(qstate, c25_answer_known, &known,
 		&due);
@@ -352,8 +352,12 @@ static bool query_from_cache(struct module_qstate *qstate, int id,
 	struct c25_worker *w, struct c25_verdict *v, struct c25_query *q)
 {
 	bool due = false;
-	struct dns_msg *msg = c25_cache_lookup(qstate, &due);
+	struct dns_msg *msg;
 
+	/* When respip is not our neighbour, only the usual way leads there. */
+	if (w->respip > id + 1 && qstate->mesh_info->reply_list != NULL)
+		return false;
+	msg = c25_cache_lookup(qstate, &due);
 	if (msg == NULL) {
 		msg = c25_stale_now(qstate, w, q, &due);
 		q->stale = msg != NULL;

@@ -118,3 +118,19 @@ def test_unmatched_names_as_always(world):
         assert addresses(world.ask(f"freeredirected.{DOMAIN}")) \
             == ["192.0.2.44"]
         assert not any(map(is_magic, addresses(world.ask(f"out.{DOMAIN}"))))
+
+
+@pytest.mark.parametrize("modules", [
+    "respip validator iterator", "respip dns64 validator iterator",
+    "dns64 respip validator iterator"])
+def test_rules_of_a_view_in_any_order_of_modules(scenario, modules):
+    """Also where the answer is kept for clients without rules."""
+    world = scenario(f"*.m.{DOMAIN}", unbound={
+        "module": "dynlib " + modules, "threads": 1,
+        "extra": f'access-control-view: {OTHER}/32 "other"',
+        "more": 'view:\n\tname: "other"\n'
+                "\tresponse-ip: 10.44.0.0/16 always_nxdomain\n"})
+    for _ in range(2):
+        world.magic(f"host.m.{DOMAIN}")
+        answer = world.ask(f"host.m.{DOMAIN}", source=OTHER)
+        assert answer.rcode() == dns.rcode.NXDOMAIN, answer
