@@ -279,7 +279,7 @@ static void query_held(struct module_qstate *qstate, int id,
 	struct c25_verdict v;
 
 	qstate->ext_state[id] = module_finished;
-	if (mesh->cb_list != NULL) {
+	if (mesh->reply_list != NULL && mesh->cb_list != NULL) {
 		query_fail(qstate, id, w, C25_FAIL_SHARED);
 		return;
 	}
@@ -293,8 +293,9 @@ static void query_held(struct module_qstate *qstate, int id,
 		if (q->stale)
 			c25_stale_note(qstate, 0);
 	}
-	if (mesh->super_set.count > 0) {
-		mesh_query_done(mesh);
+	if (mesh->super_set.count > 0 || mesh->cb_list != NULL) {
+		if (mesh->reply_list != NULL)
+			mesh_query_done(mesh);
 		qstate->return_msg = q->before.real;
 		qstate->return_rcode = q->before.real_rcode;
 	}
