@@ -25,6 +25,15 @@ enum { BELL_RETRY_MS = 1000 };
 static void bell_timer_start(struct c25_worker *w);
 #endif
 
+bool c25_bell_seen(int fd, uint64_t generation)
+{
+	struct c25_bell_seen seen = { .kind = C25_BELL_SEEN,
+		.generation = generation };
+
+	return send(fd, &seen, sizeof(seen), MSG_DONTWAIT | MSG_NOSIGNAL) ==
+		(ssize_t)sizeof(seen);
+}
+
 /* The peer is gone, or never was there. */
 static void bell_hang_up(struct c25_worker *w)
 {
@@ -44,6 +53,17 @@ static void bell_hang_up(struct c25_worker *w)
 }
 
 #if C25_HAVE_EVENTS
+/* Tell conn25d which policy this worker has, unless it was told. */
+static void bell_tell(struct c25_worker *w)
+{
+	uint64_t generation = w->policy == NULL ? 0 :
+		c25_policy_generation(w->policy);
+
+	if (w->bell.fd != -1 && generation != w->bell.told &&
+	    c25_bell_seen(w->bell.fd, generation))
+		w->bell.told = generation;
+}
+
 /* Is there something that time may bring? */
 static bool bell_missing(const struct c25_worker *w)
 {
@@ -57,6 +77,7 @@ static void bell_on_timer(int fd, short bits, void *arg)
 	w->bell.timer_on = false;
 	w->polled = 0;			/* look around, whatever the time */
 	(void)c25_state_policy(w);
+	bell_tell(w);
 	if (bell_missing(w))
 		bell_timer_start(w);
 }
@@ -95,6 +116,7 @@ static void bell_on_readable(int fd, short bits, void *arg)
 		c25_hold_look(w, true);
 	} else if (ready) {
 		(void)c25_state_policy(w);
+		bell_tell(w);
 		c25_hold_look(w, false);
 	}
 }
@@ -141,8 +163,11 @@ static void bell_connect(struct c25_worker *w)
 	b->next_try_ms = c25_now_ms() + BELL_RETRY_MS;
 	b->fd = c25_bell_open(w->module);
 #if C25_HAVE_EVENTS
-	if (b->fd != -1)
+	b->told = 0;
+	if (b->fd != -1) {
 		bell_watch(w);
+		bell_tell(w);
+	}
 #endif
 }
 

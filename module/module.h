@@ -93,6 +93,7 @@ struct c25_bell {
 	struct ub_event *readable;	/* NULL without events */
 	struct ub_event *timer;		/* runs while something is missing */
 	bool timer_on;
+	uint64_t told;			/* the policy conn25d knows we have */
 };
 
 /* A query state that waits for a moment; see wait.c. */
@@ -201,8 +202,8 @@ const struct c25_policy *c25_state_policy(struct c25_worker *w);
 void c25_state_poll(struct c25_worker *w);
 
 /* The same for a thread that is no worker: attach or load what is new.
- * Returns: is there a policy now? */
-bool c25_state_look(struct c25_module *m, struct module_env *env);
+ * Returns: the generation of the policy that there is now; 0: none. */
+uint64_t c25_state_look(struct c25_module *m, struct module_env *env);
 
 /* The table that goes with the worker's policy. */
 static inline struct c25_table *c25_state_table(const struct c25_worker *w)
@@ -227,6 +228,10 @@ void c25_watch_stop(struct c25_module *m);
 
 /* A new connection. Returns: the descriptor, non-blocking; -1. */
 int c25_bell_open(const struct c25_module *m);
+
+/* Tell conn25d that the policy of this generation is in force. Returns: false
+ * when the connection is full or gone. */
+bool c25_bell_seen(int fd, uint64_t generation);
 
 /* Connect if need be, at most once a second; without events too. */
 void c25_bell_keep(struct c25_worker *w);

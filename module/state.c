@@ -248,15 +248,16 @@ static void state_look(struct c25_module *m, struct module_env *env)
 		state_reload(m, env);
 }
 
-bool c25_state_look(struct c25_module *m, struct module_env *env)
+uint64_t c25_state_look(struct c25_module *m, struct module_env *env)
 {
-	bool found;
+	uint64_t generation;
 
 	pthread_mutex_lock(&m->lock);
 	state_look(m, env);
-	found = m->policy != NULL;
+	generation = m->policy == NULL ? 0 :
+		c25_policy_generation(m->policy);
 	pthread_mutex_unlock(&m->lock);
-	return found;
+	return generation;
 }
 
 void c25_state_poll(struct c25_worker *w)

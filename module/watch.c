@@ -53,21 +53,26 @@ static void *watch_run(void *arg)
 	struct c25_module *m = arg;
 	struct c25_watch *t = &m->watch;
 	struct pollfd fds[2] = { { .fd = t->stop, .events = POLLIN } };
-	bool attached;
+	uint64_t generation, told = 0;
 
 	for (;;) {
-		attached = c25_state_look(m, t->env);
+		generation = c25_state_look(m, t->env);
+		if (t->bell != -1 && generation != told &&
+		    c25_bell_seen(t->bell, generation))
+			told = generation;
 		fds[1].fd = t->bell;
 		fds[1].events = POLLIN;
-		if (poll(fds, 2, attached && t->bell != -1 ? -1 :
+		if (poll(fds, 2, generation > 0 && t->bell != -1 ? -1 :
 		    WATCH_RETRY_MS) == -1 && errno != EINTR)
 			break;
 		if (fds[0].revents != 0)
 			break;
-		if (t->bell == -1)
+		if (t->bell == -1) {
+			told = 0;
 			t->bell = c25_bell_open(m);
-		else if (fds[1].revents != 0)
+		} else if (fds[1].revents != 0) {
 			watch_drain(t);
+		}
 	}
 	return NULL;
 }

@@ -27,7 +27,7 @@
 struct ctl_conn {
 	struct c25_control *control;
 	struct c25_watch *watch;
-	struct c25_timer timer;		/* for the request to come */
+	struct c25_timer timer;		/* for the request, or a pause */
 	unsigned slot;			/* in c25_control.conns */
 	bool replying;			/* the request is there */
 	bool begun;			/* "ok" or "error" is written */
@@ -162,8 +162,14 @@ conn_write(struct ctl_conn *c, int fd)
 		conn_close(c);
 		return;
 	}
-	if (c->out_sent == c->out.len)
+	if (c->out_sent == c->out.len) {
+		if (c->reply.pause_ms > 0) {
+			c25_watch_events(c->watch, 0);
+			c25_timer_set(&c->timer, c->reply.pause_ms);
+			c->reply.pause_ms = 0;
+		}
 		return;
+	}
 	n = send(fd, c->out.data + c->out_sent, c->out.len - c->out_sent,
 		MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n >= 0) {
@@ -238,10 +244,14 @@ conn_ready(struct c25_watch *w, int fd, unsigned events, void *ctx)
 }
 
 static void
-conn_late(void *ctx)
+conn_timer(void *ctx)
 {
 	struct ctl_conn *c = ctx;
 
+	if (c->replying) {
+		c25_watch_events(c->watch, C25_WRITE);
+		return;
+	}
 	c25_control_fail(&c->reply, "no request came within %d seconds",
 		C25_CONTROL_REQUEST_MS / 1000);
 	conn_reply(c);
@@ -290,7 +300,7 @@ conn_add(struct c25_control *k, int fd)
 		free(c);
 		return r;
 	}
-	c25_timer_init(&c->timer, k->loop, conn_late, c);
+	c25_timer_init(&c->timer, k->loop, conn_timer, c);
 	c25_timer_set(&c->timer, C25_CONTROL_REQUEST_MS);
 	k->conns[k->count++] = c;
 	return 0;

@@ -21,7 +21,8 @@
  * Long replies: the handler sets `more`; it is called whenever what was
  * written has gone out, adds a bounded piece and returns whether there is
  * more to come. Nothing is sent before the first text is there, so that a
- * search that finds nothing can still become an error.
+ * search that finds nothing can still become an error. A handler that waits
+ * for something says with `pause_ms` when it wants to be called again.
  *
  * Limits: C25_CONTROL_*. A client that doesn't send its line in time is
  * told so and dropped; one that doesn't read its reply (a pager waits) is
@@ -34,6 +35,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "buf.h"
@@ -79,6 +81,7 @@ struct c25_control_reply {
 	bool failed;			/* text is the reason */
 	/* See "Long replies" above; NULL: text is all. */
 	bool (*more)(struct c25_control_reply *r);
+	uint64_t pause_ms;		/* set by more, which added nothing */
 	/* Called once when the reply has been sent or given up; may be NULL. */
 	void (*done)(struct c25_control_reply *r);
 	void *state;			/* of more and done */

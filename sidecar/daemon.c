@@ -464,7 +464,7 @@ publish(struct c25_daemon *d, const struct c25_config *cfg,
 		"domains of %zu apps, %zu connectors",
 		(unsigned long long)c25_table_generation(d->table),
 		cfg->domain_count, cfg->app_count, cfg->connector_count);
-	c25_doorbell_ring(d->doorbell);
+	c25_doorbell_follow(d->doorbell, c25_table_generation(d->table));
 	r = c25_pusher_configure(d->pusher, cfg, regs, err);
 	return r != 0 ? r : remember(d, err);
 }

@@ -24,6 +24,7 @@ struct bell_conn {
 	struct c25_doorbell *bell;
 	struct c25_watch *watch;
 	unsigned slot;			/* in c25_doorbell.conns */
+	uint64_t seen;			/* its policy; 0: it hasn't said */
 };
 
 struct c25_doorbell {
@@ -35,6 +36,7 @@ struct c25_doorbell {
 	char *path;
 	struct bell_conn *conns[C25_DOORBELL_MAX];	/* first `count` */
 	unsigned count;
+	uint64_t generation;		/* of the policy they are to have */
 	bool ring;			/* to be rung at the next flush */
 	bool full_told;			/* logged that there are too many */
 };
@@ -54,21 +56,33 @@ conn_close(struct bell_conn *c)
 		b->count);
 }
 
+/* It may have come when the bell had rung already. */
+static void
+conn_seen(struct bell_conn *c, uint64_t generation)
+{
+	c->seen = generation;
+	if (generation != c->bell->generation)
+		c->bell->ring = true;
+}
+
 static void
 conn_ready(struct c25_watch *w, int fd, unsigned events, void *ctx)
 {
 	struct bell_conn *c = ctx;
 	struct c25_doorbell *b = c->bell;
 	bool rang = false, gone = false;
+	struct c25_bell_seen message;
 	ssize_t n;
-	char byte;
 	int i;
 
 	(void)w;
 	for (i = 0; i < BELLS_PER_ROUND; i++) {
-		n = recv(fd, &byte, 1, MSG_DONTWAIT);
-		if (n == 1) {
-			rang = rang || byte == C25_BELL_WORK;
+		n = recv(fd, &message, sizeof(message), MSG_DONTWAIT);
+		if (n > 0) {
+			rang = rang || message.kind == C25_BELL_WORK;
+			if (message.kind == C25_BELL_SEEN &&
+					n == (ssize_t)sizeof(message))
+				conn_seen(c, message.generation);
 		} else {
 			/* An empty message looks like the end, and is. */
 			gone = n == 0 || (errno != EAGAIN && errno != EINTR);
@@ -226,6 +240,26 @@ c25_doorbell_flush(struct c25_doorbell *b)
 	for (i = 0; i < b->count; i++)
 		(void)send(c25_watch_fd(b->conns[i]->watch), &bell, 1,
 			MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void
+c25_doorbell_follow(struct c25_doorbell *b, uint64_t generation)
+{
+	if (b == NULL)
+		return;
+	b->generation = generation;
+	b->ring = true;
+}
+
+unsigned
+c25_doorbell_behind(const struct c25_doorbell *b)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; b != NULL && i < b->count; i++)
+		n += b->conns[i]->seen != 0 &&
+			b->conns[i]->seen != b->generation;
+	return n;
 }
 
 unsigned

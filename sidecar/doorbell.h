@@ -12,16 +12,20 @@
  *					times in a round of the loop ...
  *	c25_doorbell_flush(bell);	... one byte to each, before it sleeps
  *
+ *	c25_doorbell_follow(bell, n);	a policy was published; rings too
+ *	if (c25_doorbell_behind(bell) == 0)	... and is in force everywhere
+ *
  * Limits: C25_DOORBELL_MAX connections; what is over is closed at once (the
  * module then works without holding). Messages of a round are read up to a
- * bound and their content is ignored but for C25_BELL_WORK, so that nobody
- * can keep conn25d busy with ringing alone.
+ * bound and their content is ignored but for C25_BELL_WORK and C25_BELL_SEEN,
+ * so that nobody can keep conn25d busy with ringing alone.
  *
  * Rules: the loop's thread only.
  */
 #ifndef CONN25_SIDECAR_DOORBELL_H
 #define CONN25_SIDECAR_DOORBELL_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "conn25/doorbell.h"
@@ -49,6 +53,14 @@ void c25_doorbell_close(struct c25_doorbell *b);
 void c25_doorbell_ring(struct c25_doorbell *b);
 /* Ring every connection if c25_doorbell_ring() was called. NULL is fine. */
 void c25_doorbell_flush(struct c25_doorbell *b);
+
+/* The policy that is to be in force from now on; remembers to ring. NULL is
+ * fine. */
+void c25_doorbell_follow(struct c25_doorbell *b, uint64_t generation);
+/* Connections that have said which policy they have, and it is another one:
+ * Unbound's threads that may answer by it, or from a cache that is older.
+ * (Without libevent one thread speaks for all.) NULL has none. */
+unsigned c25_doorbell_behind(const struct c25_doorbell *b);
 
 /* Connections now: Unbound's worker threads. NULL has none. */
 unsigned c25_doorbell_count(const struct c25_doorbell *b);

@@ -19,6 +19,8 @@
 /* Records looked at before others of the loop get their turn. */
 #define WALK_STEPS 1000
 #define VERBOSITY_MAX 5		/* as unbound's */
+#define RELOAD_WAIT_MS 2000	/* for Unbound to take a policy */
+#define RELOAD_PAUSE_MS 2	/* between looks whether it has */
 
 typedef void verb_fn(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r);
@@ -172,26 +174,67 @@ verb_stats_noreset(struct c25_daemon *d, const char *argument,
 
 /* ---- orders ------------------------------------------------------------ */
 
+/* A reload that waits until Unbound answers by what is new. */
+struct reload {
+	struct c25_daemon *d;
+	struct c25_buf lines;		/* to be told */
+	uint64_t until_ms;
+};
+
+static bool
+reload_more(struct c25_control_reply *r)
+{
+	struct reload *reload = r->state;
+	unsigned behind = c25_doorbell_behind(reload->d->doorbell);
+
+	if (behind > 0 && c25_now_ms() < reload->until_ms) {
+		r->pause_ms = RELOAD_PAUSE_MS;
+		return true;
+	}
+	c25_buf_add(&r->text, reload->lines.data, reload->lines.len);
+	if (behind > 0)
+		c25_buf_format(&r->text, "%u of Unbound's threads have not "
+			"taken it yet: see Unbound's log\n", behind);
+	c25_buf_lit(&r->text, "ok\n");
+	return false;
+}
+
+static void
+reload_done(struct c25_control_reply *r)
+{
+	struct reload *reload = r->state;
+
+	c25_buf_free(&reload->lines);
+	free(reload);
+}
+
 static void
 verb_reload(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r)
 {
-	struct c25_buf lines = { 0 };
+	struct reload *reload = calloc(1, sizeof(*reload));
 
 	(void)argument;
-	if (c25_daemon_reload(d, &lines) != 0)
-		c25_control_fail(r, "%s: not taken, everything stays as it "
-			"was", d->options->file);
-	if (lines.len > 0) {
-		if (r->failed) {
-			lines.len--;	/* its newline follows the reply */
-			c25_buf_lit(&r->text, "\n");
-		}
-		c25_buf_add(&r->text, lines.data, lines.len);
+	if (reload == NULL) {
+		c25_control_fail(r, "out of memory");
+		return;
 	}
-	if (!r->failed)
-		c25_buf_lit(&r->text, "ok\n");
-	c25_buf_free(&lines);
+	reload->d = d;
+	reload->until_ms = c25_now_ms() + RELOAD_WAIT_MS;
+	r->state = reload;
+	r->done = reload_done;
+	if (c25_daemon_reload(d, &reload->lines) == 0) {
+		r->more = reload_more;
+		return;
+	}
+	c25_control_fail(r, "%s: not taken, everything stays as it was",
+		d->options->file);
+	if (reload->lines.len > 0) {
+		c25_buf_lit(&r->text, "\n");
+		/* The last newline follows the reply. */
+		c25_buf_add(&r->text, reload->lines.data,
+			reload->lines.len - 1);
+	}
 }
 
 static void

@@ -27,6 +27,29 @@ def snapshot(world, names=None):
             if kind == "A" or name == "wiki.corp.example"}
 
 
+# ---- reload -----------------------------------------------------------------
+
+def test_reload_returns_when_unbound_has_the_policy(fresh):
+    """What was cached before is not given out after it, by any thread."""
+    without = APPS[:1] + APPS[2:]
+    name = zones.bulk_name(1)
+    world = fresh(client={"apps": without})
+    assert all(map(is_destination, addresses(world.ask(name))))
+    world.unbound.process.send(signal.SIGSTOP)
+    try:
+        world.client.configure(dict(world.client.config, apps=APPS))
+        assert "have not taken it yet" in world.client.reload()
+    finally:
+        world.unbound.process.send(signal.SIGCONT)
+    for apps in [without, APPS] * 10:
+        world.client.configure(dict(world.client.config, apps=apps))
+        assert world.client.reload() == "ok\n"
+        if apps == APPS:
+            world.magic(name)
+        else:
+            assert all(map(is_destination, addresses(world.ask(name))))
+
+
 # ---- start ------------------------------------------------------------------
 
 def test_unbound_first_passes_through_until_conn25d_comes(fresh):
