@@ -32,6 +32,7 @@ struct c25_table {
 	uint8_t hash_key[16];		/* private, trusted copy */
 	uint64_t ring_tail;		/* conn25d: entries taken */
 	_Atomic uint64_t stuck_until_ms; /* don't wait for the lock */
+	_Atomic bool burying;		/* a thread looks at a dead holder */
 	uint32_t handle;		/* number of this one, 0: none yet */
 	bool foreign;			/* another version's: slots, registry
 					 * and prefix only */

@@ -6,7 +6,9 @@
  *
  * Uncontended it costs one compare and swap each way. Who has to wait sleeps
  * in the kernel (a futex) and looks from time to time whether the holder still
- * lives: its file lock goes with it.
+ * lives: its file lock goes with it. A dead holder's number stays in the word,
+ * and is given to no new handle, until somebody takes the lock from it: that
+ * one, and nobody else, puts the table right.
  */
 
 #include "table/internal.h"
@@ -47,16 +49,11 @@ file_lock(int fd, int command, uint32_t handle, short *type)
 	return r == 0 ? 0 : -errno;
 }
 
-/* The number that is ours now was that of a handle that died with the lock:
- * put right what it left half done, and give it back. */
-static void
-inherit(struct c25_table *t)
+/* Does the lock say that the handle of this number has it? */
+static bool
+is_holder(struct c25_table *t, uint32_t handle)
 {
-	if ((atomic_load(&t->h->p.lock) & ~C25_LOCK_WAITERS) != t->handle)
-		return;
-	if (!t->foreign)
-		c25_rebuild(t);
-	c25_unlock(t);
+	return (atomic_load(&t->h->p.lock) & ~C25_LOCK_WAITERS) == handle;
 }
 
 int
@@ -68,30 +65,21 @@ c25_lock_open(struct c25_table *t)
 		short type = F_WRLCK;
 
 		r = file_lock(t->fd, F_OFD_SETLK, i, &type);
+		if (r == 0 && is_holder(t, i)) {
+			/* of one who died with the lock: whoever takes the
+			 * lock next is to see that */
+			type = F_UNLCK;
+			(void)file_lock(t->fd, F_OFD_SETLK, i, &type);
+			continue;
+		}
 		if (r == 0) {
 			t->handle = i;
-			inherit(t);
 			return 0;
 		}
 		if (r != -EAGAIN && r != -EACCES)
 			return r;
 	}
 	return -EMFILE;
-}
-
-/* Does a handle of this number exist, in whatever process? */
-static bool
-is_alive(struct c25_table *t, uint32_t handle)
-{
-	short type = F_WRLCK;
-
-	if (handle == t->handle)
-		return true;
-	if (handle == 0 || handle > C25_HANDLES_MAX)
-		return false;
-	/* what can't be told is believed to live */
-	return file_lock(t->fd, F_OFD_GETLK, handle, &type) != 0 ||
-	    type != F_UNLCK;
 }
 
 static void
@@ -108,6 +96,36 @@ grab(struct c25_table *t, uint32_t *seen, uint32_t with)
 {
 	return atomic_compare_exchange_strong(&t->h->p.lock, seen,
 	    t->handle | with);
+}
+
+/*
+ * Take the lock from a holder that doesn't live any more, if so it is. While
+ * that is found out its number is kept from everybody: a handle that got it
+ * could take the lock itself, and would be taken for the dead one.
+ */
+static bool
+take_from_dead(struct c25_table *t, uint32_t seen)
+{
+	uint32_t handle = seen & ~C25_LOCK_WAITERS;
+	bool numbered = handle >= 1 && handle <= C25_HANDLES_MAX;
+	short type = F_WRLCK;
+	bool taken;
+
+	/* one thread of ours at a time, as a lock of a file is the handle's;
+	 * what can't be told is believed to live */
+	if (handle == t->handle || atomic_exchange(&t->burying, true))
+		return false;
+	if (numbered && file_lock(t->fd, F_OFD_SETLK, handle, &type) != 0) {
+		taken = false;
+	} else {
+		c25_step();
+		taken = grab(t, &seen, C25_LOCK_WAITERS);
+		type = F_UNLCK;
+		if (numbered)
+			(void)file_lock(t->fd, F_OFD_SETLK, handle, &type);
+	}
+	atomic_store(&t->burying, false);
+	return taken;
 }
 
 /*
@@ -133,11 +151,8 @@ wait_for_it(struct c25_table *t, uint64_t end_ms)
 		    seen | C25_LOCK_WAITERS))
 			continue;
 		seen |= C25_LOCK_WAITERS;
-		if (!is_alive(t, seen & ~C25_LOCK_WAITERS)) {
-			if (grab(t, &seen, C25_LOCK_WAITERS))
-				return -EOWNERDEAD;
-			continue;
-		}
+		if (take_from_dead(t, seen))
+			return -EOWNERDEAD;
 		if (monotonic_ms() >= end_ms)
 			return -ETIMEDOUT;
 		sleep_on(word, seen);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What somebody else does between two stores of a write to the table. Like
+ * check_crash.c this program has its own build of table/, in which c25_step()
+ * is called there.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "table/internal.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/suite.h"
+
+static struct fixture f;
+
+/* Called once, when this thread has made so many steps; -1: never. */
+static _Thread_local long steps_left = -1;
+static _Thread_local void (*at_step)(void);
+
+void
+c25_step(void)
+{
+	if (steps_left >= 0 && steps_left-- == 0)
+		at_step();
+}
+
+static void
+setup(void)
+{
+	fx_open(&f, 128);
+	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/24");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+	    "169.254.64.0/24");
+	fx_publish(&f);
+}
+
+static void
+teardown(void)
+{
+	fx_close(&f);
+}
+
+/* ---- two who find the lock with a dead holder ---------------------------- */
+
+static _Atomic bool second_is_in;	/* it has the lock, as it says */
+static _Atomic bool go_on;
+static pthread_t second_thread;
+static struct c25_table *second_table;
+
+/* The second stands in the middle of its recovery. */
+static void
+second_step(void)
+{
+	atomic_store(&second_is_in, true);
+	for (int i = 0; i < 500 && !atomic_load(&go_on); i++)
+		(void)usleep(10000);
+	atomic_store(&second_is_in, false);
+}
+
+static void *
+second_main(void *arg)
+{
+	(void)arg;
+	at_step = second_step;
+	steps_left = 4;
+	if (c25_table_attach(f.dir, &second_table, NULL) == 0 &&
+	    c25_lock(second_table) == 0)
+		c25_unlock(second_table);
+	return NULL;
+}
+
+/* The first has seen that the holder is dead; a second one comes. */
+static void
+first_step(void)
+{
+	ck_assert_int_eq(pthread_create(&second_thread, NULL, second_main,
+	    NULL), 0);
+	for (int i = 0; i < 100 && !atomic_load(&second_is_in); i++)
+		(void)usleep(10000);
+}
+
+START_TEST(one_recovers_at_a_time)
+{
+	pid_t pid = fork();
+	int status;
+	bool both;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct c25_table *t;
+
+		if (c25_table_attach(f.dir, &t, NULL) != 0 || c25_lock(t) != 0)
+			_exit(1);
+		(void)raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	at_step = first_step;
+	steps_left = 0;
+	ck_assert_int_eq(c25_lock(f.t), 0);
+	steps_left = -1;
+	both = atomic_load(&second_is_in);
+	ck_assert_uint_eq(atomic_load(&f.t->h->p.lock) & ~C25_LOCK_WAITERS,
+	    f.t->handle);
+	c25_unlock(f.t);
+	atomic_store(&go_on, true);
+	ck_assert_int_eq(pthread_join(second_thread, NULL), 0);
+	ck_assert(!both);
+	c25_table_detach(second_table);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("steps");
+	TCase *tc = tcase_create("steps");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, one_recovers_at_a_time);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
