@@ -105,6 +105,9 @@ int c25_lock_open(struct c25_table *t) __attribute__((warn_unused_result));
  */
 int c25_lock(struct c25_table *t) __attribute__((warn_unused_result));
 void c25_unlock(struct c25_table *t);
+/* How long one waits for it before the table counts as damaged: longer than
+ * whoever has it may need to put such a table right. */
+uint32_t c25_lock_patience_ms(const struct c25_table *t);
 
 /* ---- slot.c ---- */
 

@@ -23,7 +23,9 @@
 
 #define SPINS 200
 #define LOOK_MS 20		/* between two looks at the holder */
-#define WAIT_MS 3000u		/* longer than any rebuild */
+#define WAIT_MS 3000u		/* longer than any rebuild of a small table */
+#define WAIT_SLOTS_PER_MS 100u	/* ... and a rebuild's slots, at the least: on
+				 * a busy machine it makes 500 in that time */
 #define STUCK_MS 10000u		/* then nobody waits */
 
 static uint64_t
@@ -159,6 +161,12 @@ wait_for_it(struct c25_table *t, uint64_t end_ms)
 	}
 }
 
+uint32_t
+c25_lock_patience_ms(const struct c25_table *t)
+{
+	return WAIT_MS + t->l.capacity / WAIT_SLOTS_PER_MS;
+}
+
 /*
  * A damaged table may say for ever that somebody holds the lock, and its
  * holder may be stopped: the resolver must go on. Who has waited in vain
@@ -167,8 +175,8 @@ wait_for_it(struct c25_table *t, uint64_t end_ms)
 int
 c25_lock(struct c25_table *t)
 {
+	uint32_t patience_ms = c25_lock_patience_ms(t), seen;
 	uint64_t now_ms;
-	uint32_t seen;
 	bool stuck;
 	int r;
 
@@ -180,9 +188,9 @@ c25_lock(struct c25_table *t)
 	}
 	now_ms = monotonic_ms();
 	stuck = now_ms < atomic_load(&t->stuck_until_ms);
-	r = wait_for_it(t, stuck ? now_ms : now_ms + WAIT_MS);
+	r = wait_for_it(t, stuck ? now_ms : now_ms + patience_ms);
 	if (r == -ETIMEDOUT && !stuck)
-		atomic_store(&t->stuck_until_ms, now_ms + WAIT_MS +
+		atomic_store(&t->stuck_until_ms, now_ms + patience_ms +
 		    STUCK_MS);
 	if (r == -EOWNERDEAD) {
 		/* another version's table is only read */

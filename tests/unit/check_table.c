@@ -1124,6 +1124,19 @@ START_TEST(lock_that_nobody_gives_back_stops_nobody)
 }
 END_TEST
 
+/* Who waits for one who rebuilds the table outwaits him: twice the 2 us a slot
+ * that a busy machine took. */
+START_TEST(lock_is_waited_for_as_long_as_a_rebuild_may_take)
+{
+	static const uint32_t capacities[] = { C25_ASSIGNMENTS_MIN, 65536,
+	    1000000, C25_ASSIGNMENTS_MAX };
+	struct c25_table t = { .l.capacity = capacities[_i] };
+
+	ck_assert_uint_ge(c25_lock_patience_ms(&t), capacities[_i] / 250);
+	ck_assert_uint_ge(c25_lock_patience_ms(&t), 3000);
+}
+END_TEST
+
 /* It says that somebody has it who doesn't live (any more). */
 START_TEST(lock_of_nobody_is_taken)
 {
@@ -1230,6 +1243,8 @@ main(void)
 	tcase_add_test(tc, threads_and_handles_at_once);
 	tcase_add_loop_test(tc, scribbled_table_is_survived, 0, 4);
 	tcase_add_test(tc, lock_that_nobody_gives_back_stops_nobody);
+	tcase_add_loop_test(tc,
+	    lock_is_waited_for_as_long_as_a_rebuild_may_take, 0, 4);
 	tcase_add_test(tc, lock_of_nobody_is_taken);
 	tcase_add_test(tc, too_many_handles_are_refused);
 	tcase_add_test(tc, modes_and_files);
