@@ -31,6 +31,22 @@ mark(struct c25_table *t, const struct c25_assignment *a)
 	return false;
 }
 
+/* A newer version of an assignment lasts as long as an older one was promised
+ * to: that may have been renewed after the newer one was written. */
+static void
+outlast(struct c25_table *t, uint32_t newer, uint32_t older)
+{
+	_Atomic uint64_t *lease = &c25_slot(t, newer)->lease_end_ms;
+	uint64_t until = atomic_load(&c25_slot(t, older)->lease_end_ms) &
+	    ~C25_LEASE_GONE;
+	uint64_t old = atomic_load(lease);
+
+	while (old < until && !atomic_compare_exchange_weak(lease, &old,
+	    until))
+		;
+	c25_step();
+}
+
 /*
  * Two living versions of one assignment: a move was cut short. The one that
  * moved last goes on, with the addresses that both have; `twin` is in the
@@ -46,7 +62,8 @@ settle_move(struct c25_table *t, const union c25_content_d *c,
 	    !c25_addr_eq(&a->magic, &twin->magic) ||
 	    (int16_t)(uint16_t)(c->live.moves - other.live.moves) <= 0)
 		return false;
-	c25_slot_end(t, twin->ref.slot, twin->lease_end_ms);
+	c25_slot_end(t, twin->ref.slot, C25_LEASE_GONE - 1);
+	outlast(t, a->ref.slot, twin->ref.slot);
 	if (!c25_addr_eq(&a->transit, &twin->transit))
 		(void)c25_pool_mark(t, &a->transit);
 	return true;
@@ -75,7 +92,9 @@ adopt(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 		if (!settle_move(t, c, &a, &twin)) {
 			/* an old version: its addresses in quarantine */
 			count_in(t, &a);
-			c25_slot_end(t, i, a.lease_end_ms);
+			c25_slot_end(t, i, C25_LEASE_GONE - 1);
+			if (c25_addr_eq(&a.magic, &twin.magic))
+				outlast(t, twin.ref.slot, i);
 			(void)c25_pool_mark(t, &a.transit);
 			(void)c25_pool_mark(t, &a.magic);
 			c25_link(t, i, c);
@@ -98,7 +117,13 @@ keep_gone(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 {
 	struct c25_addr magic = address(c->live.magic, c->live.family);
 	struct c25_addr transit = address(c->live.transit, c->live.family);
+	struct c25_probe p = c25_probe_addr(t, C25_BY_MAGIC, &magic);
+	struct c25_assignment a;
 
+	/* a move may have ended it and got no further */
+	if (c25_walk(t, &p, &a) == 0 && c->live.key_hash ==
+	    c25_key_hash(t, &a.domain, &a.destination))
+		outlast(t, a.ref.slot, i);
 	(void)c25_pool_mark(t, &magic);
 	(void)c25_pool_mark(t, &transit);
 	(void)atomic_fetch_add(&t->h->gone, 1);

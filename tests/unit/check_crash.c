@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "table/internal.h"
@@ -22,12 +23,16 @@
 #define STEPS_MAX 20000		/* more than any operation has */
 
 static long steps_left = -1;	/* -1: don't count */
+static void (*last_deed)(void);	/* of somebody else, right before */
 
 void
 c25_step(void)
 {
-	if (steps_left >= 0 && steps_left-- == 0)
-		(void)raise(SIGKILL);
+	if (steps_left < 0 || steps_left-- != 0)
+		return;
+	if (last_deed != NULL)
+		last_deed();
+	(void)raise(SIGKILL);
 }
 
 static struct fixture f;
@@ -398,6 +403,93 @@ START_TEST(killed_at_every_step)
 }
 END_TEST
 
+/* ---- a renewal while it moves -------------------------------------------- */
+
+/* What the other process was told, shared with the one that dies. */
+static struct c25_assignment *told;
+static struct c25_table *module_table;
+
+static void
+renew_for_long(void)
+{
+	struct c25_want w = { .name = &moving.domain,
+	    .destination = moving.destination, .ttl_s = 3600 };
+
+	steps_left = -1;
+	if (c25_table_renew(module_table, &w, told) != 0)
+		told->lease_end_ms = 0;
+}
+
+static void
+move_and_die_at(int (*op)(void), long step)
+{
+	if (c25_table_attach(f.dir, &f.t, NULL) != 0 ||
+	    c25_table_attach(f.dir, &module_table, NULL) != 0)
+		_exit(1);
+	last_deed = renew_for_long;
+	steps_left = step;
+	_exit(op() != 0);
+}
+
+/* A free slot before that of what is to be moved. */
+static void
+make_room_before(void)
+{
+	ck_assert_int_eq(c25_table_drop(f.t, kept[0].ref), 0);
+	fake_now_ms += C25_QUARANTINE_S * 1000 + 2 * C25_WHEEL_TICK_MS;
+	ck_assert_int_eq(c25_table_reclaim(f.t, 1000), 1);
+	ck_assert_uint_lt(kept[0].ref.slot, moving.ref.slot);
+}
+
+static int (*const moves[])(void) = { op_move, op_move_back,
+	op_move_within_a_pool };
+
+START_TEST(renewed_while_it_moves)
+{
+	struct c25_error err = { "" };
+	struct c25_assignment a;
+	int status = 0, renewed = 0;
+	long step;
+
+	told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED |
+	    MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(told, MAP_FAILED);
+	fake_now_ms = c25_now_ms();
+	c25_clock_set(fake_clock);
+	for (step = 0; step < STEPS_MAX; step++) {
+		pid_t pid;
+
+		open_table();
+		if (step % 2)
+			make_room_before();
+		told->lease_end_ms = 0;
+		pid = fork();
+		ck_assert_int_ge(pid, 0);
+		if (pid == 0)
+			move_and_die_at(moves[_i], step / 2);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		if (!WIFSIGNALED(status))
+			break;
+		ck_assert_int_eq(c25_lock(f.t), 0);
+		c25_unlock(f.t);
+		ck_assert_msg(c25_table_verify(f.t, &err) == 0, "step %ld: "
+		    "%s", step / 2, err.text);
+		ck_assert_int_eq(c25_table_by_key(f.t, &moving.domain,
+		    &moving.destination, &a), 0);
+		renewed += told->lease_end_ms != 0;
+		ck_assert_msg(a.lease_end_ms >= told->lease_end_ms, "killed "
+		    "at step %ld the renewal just before it is lost",
+		    step / 2);
+		fx_close(&f);
+	}
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	ck_assert_int_gt(renewed, 10);
+	fx_close(&f);
+	c25_clock_set(NULL);
+	(void)munmap(told, sizeof(*told));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -406,6 +498,7 @@ main(void)
 
 	tcase_set_timeout(tc, 600);
 	ADD_ROWS(tc, killed_at_every_step, rows);
+	ADD_ROWS(tc, renewed_while_it_moves, moves);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
