@@ -248,6 +248,9 @@ int c25_search(struct c25_table *t, const struct c25_probe *p,
 
 /* Tell conn25d which slot is new. Under the lock. */
 void c25_enqueue(struct c25_table *t, uint32_t slot, uint32_t seq);
+/* One less waits for its connector. Never below none: acknowledging takes no
+ * lock, and a rebuild counts anew meanwhile. */
+void c25_pending_less(struct c25_table *t);
 
 /* ---- wheel.c ---- */
 

@@ -43,6 +43,16 @@ c25_table_take(struct c25_table *t, struct c25_ref *ref)
 	return 1;
 }
 
+void
+c25_pending_less(struct c25_table *t)
+{
+	uint64_t old = atomic_load(&t->h->pending);
+
+	while (old > 0 && !atomic_compare_exchange_weak(&t->h->pending, &old,
+	    old - 1))
+		;
+}
+
 int
 c25_table_set_push(struct c25_table *t, struct c25_ref ref,
     enum c25_push push)
@@ -59,7 +69,7 @@ c25_table_set_push(struct c25_table *t, struct c25_ref ref,
 			return -ENOENT;
 	} while (!atomic_compare_exchange_weak(&s->push, &old, new));
 	if ((uint8_t)old == C25_PUSH_PENDING && push != C25_PUSH_PENDING)
-		(void)atomic_fetch_sub(&t->h->pending, 1);
+		c25_pending_less(t);
 	if ((uint8_t)old != C25_PUSH_PENDING && push == C25_PUSH_PENDING)
 		(void)atomic_fetch_add(&t->h->pending, 1);
 	return 0;

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define RECOUNTS 4
+
 static struct c25_addr
 address(const uint8_t bytes[16], uint8_t family)
 {
@@ -70,11 +72,9 @@ settle_move(struct c25_table *t, const union c25_content_d *c,
 }
 
 static void
-count_in(struct c25_table *t, const struct c25_assignment *a)
+count_in(struct c25_table *t)
 {
 	(void)atomic_fetch_add(&t->h->assignments, 1);
-	if (a->push == C25_PUSH_PENDING)
-		(void)atomic_fetch_add(&t->h->pending, 1);
 }
 
 /* Take one slot into the rebuilt indexes. Returns: false to free it. */
@@ -91,7 +91,7 @@ adopt(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 	if (c25_walk(t, &p, &twin) == 0) {
 		if (!settle_move(t, c, &a, &twin)) {
 			/* an old version: its addresses in quarantine */
-			count_in(t, &a);
+			count_in(t);
 			c25_slot_end(t, i, C25_LEASE_GONE - 1);
 			if (c25_addr_eq(&a.magic, &twin.magic))
 				outlast(t, twin.ref.slot, i);
@@ -104,7 +104,7 @@ adopt(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 		return false;
 	}
 	c25_link(t, i, c);
-	count_in(t, &a);
+	count_in(t);
 	c25_wheel_put(t, i);
 	c25_step();
 	return true;
@@ -169,13 +169,38 @@ clear(struct c25_table *t)
 	c25_step();
 	atomic_store(&h->assignments, 0);
 	atomic_store(&h->gone, 0);
-	atomic_store(&h->pending, 0);
 	atomic_store(&h->free_first, C25_NIL);
 	atomic_store(&h->free_count, 0);
 	c25_step();
 	c25_wheel_start(t);
 	(void)c25_pool_reset(t);
 	c25_step();
+}
+
+/* Count what waits for its connector. conn25d takes no lock to acknowledge: if
+ * it did meanwhile, again. */
+static void
+recount_pending(struct c25_table *t, uint32_t used)
+{
+	uint64_t before = atomic_load(&t->h->pending), n;
+	int tries = 0;
+
+	do {
+		n = 0;
+		for (uint32_t i = 0; i < used; i++) {
+			struct c25_slot_d *s = c25_slot(t, i);
+			union c25_content_d c;
+
+			n += c25_slot_read(s, &c) != 1 &&
+			    c25_slot_is_living(s, &c) &&
+			    (uint8_t)atomic_load(&s->push) ==
+			    C25_PUSH_PENDING;
+		}
+		c25_step();
+	} while (!atomic_compare_exchange_strong(&t->h->pending, &before,
+	    n) && ++tries < RECOUNTS);
+	if (tries == RECOUNTS)
+		atomic_store(&t->h->pending, n);
 }
 
 void
@@ -215,6 +240,7 @@ c25_rebuild(struct c25_table *t)
 		    atomic_load(&s->wheel_prev) == C25_NIL)
 			keep_gone(t, i, &c);
 	}
+	recount_pending(t, used);
 	/* whatever was queued may be wrong: make conn25d walk the table */
 	(void)atomic_fetch_add(&h->ring_head, C25_RING_SIZE + 1);
 	c25_step();

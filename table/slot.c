@@ -291,7 +291,7 @@ settle(struct c25_table *t, struct c25_slot_d *s)
 {
 	if ((uint8_t)atomic_exchange(&s->push, C25_PUSH_REFUSED) ==
 	    C25_PUSH_PENDING)
-		(void)atomic_fetch_sub(&t->h->pending, 1);
+		c25_pending_less(t);
 	c25_step();
 }
 

@@ -113,6 +113,57 @@ START_TEST(one_recovers_at_a_time)
 }
 END_TEST
 
+/* ---- an acknowledgement during a rebuild --------------------------------- */
+
+#define WAITING 3
+static struct c25_assignment waiting[WAITING];
+static unsigned acknowledged;
+
+static void
+acknowledge(void)
+{
+	if (c25_table_set_push(second_table, waiting[1].ref,
+	    C25_PUSH_READY) == 0)
+		acknowledged++;
+}
+
+START_TEST(acknowledged_during_a_rebuild)
+{
+	struct c25_usage u;
+	char domain[32];
+
+	for (int i = 0; i < WAITING; i++) {
+		(void)snprintf(domain, sizeof(domain), "n%d.example", i);
+		ck_assert_int_eq(fx_reserve(&f, domain, "10.0.0.1",
+		    &waiting[i], NULL), 0);
+	}
+	ck_assert_int_eq(c25_table_attach(f.dir, &second_table, NULL), 0);
+	at_step = acknowledge;
+	for (long step = 0; step < 100; step++) {
+		ck_assert_int_eq(c25_table_set_push(f.t, waiting[1].ref,
+		    C25_PUSH_PENDING), 0);
+		acknowledged = 0;
+		ck_assert_int_eq(c25_lock(f.t), 0);
+		steps_left = step;
+		c25_rebuild(f.t);
+		steps_left = -1;
+		c25_unlock(f.t);
+		c25_table_usage(f.t, &u);
+		ck_assert_msg(u.pending == WAITING - acknowledged,
+		    "acknowledged at step %ld: %llu are pending, of %u", step,
+		    (unsigned long long)u.pending, WAITING - acknowledged);
+	}
+	/* whatever it counts, it never is less than none */
+	atomic_store(&f.t->h->pending, 0);
+	ck_assert_int_eq(c25_table_set_push(f.t, waiting[0].ref,
+	    C25_PUSH_READY), 0);
+	ck_assert_int_eq(c25_table_drop(f.t, waiting[2].ref), 0);
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.pending, 0);
+	c25_table_detach(second_table);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -122,6 +173,7 @@ main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, one_recovers_at_a_time);
+	tcase_add_test(tc, acknowledged_during_a_rebuild);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
