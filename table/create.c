@@ -115,23 +115,40 @@ put_in_place(struct c25_table *t, const char *tmp, struct c25_error *err)
 	return 0;
 }
 
-/* Tell those who still map the file at `path` that it is being replaced. */
-static void
-retire(const char *run_dir)
+/*
+ * Tell those who map the table that it is being replaced. They are to see that
+ * nobody does so any more if we die before: the lock is ours until the other
+ * file is in its place, or the table is wanted back.
+ * Returns: 0; -EUCLEAN (the lock can't be had).
+ */
+static int
+retire_begin(struct c25_table *old)
 {
-	struct c25_table *old;
+	int r = c25_lock(old);
 
-	if (c25_table_open(run_dir, true, &old, NULL) != 0)
-		return;
+	if (r != 0)
+		return r;
+	c25_step();
 	atomic_store(&old->h->p.retired, 1);
-	c25_table_detach(old);
+	c25_step();
+	return 0;
+}
+
+/* A new file is in its place; or not, and it is as before. */
+static void
+retire_end(struct c25_table *old, bool replaced)
+{
+	c25_step();
+	if (!replaced)
+		atomic_store(&old->h->p.retired, 0);
+	c25_unlock(old);
 }
 
 int
 c25_table_create(const char *run_dir, uint32_t capacity, gid_t gid,
     struct c25_table **out, struct c25_error *err)
 {
-	struct c25_table *t = NULL;
+	struct c25_table *t = NULL, *old = NULL;
 	char tmp[280] = "";
 	int r;
 
@@ -139,8 +156,13 @@ c25_table_create(const char *run_dir, uint32_t capacity, gid_t gid,
 	if ((r = c25_table_handle(run_dir, &t, err)) != 0)
 		return r;
 	if ((r = make_file(t, capacity, gid, tmp, err)) == 0) {
-		retire(run_dir);
+		bool told = c25_table_open(run_dir, true, &old, NULL) == 0 &&
+		    retire_begin(old) == 0;
+
 		r = put_in_place(t, tmp, err);
+		if (told)
+			retire_end(old, r == 0);
+		c25_table_detach(old);
 	}
 	if (r == 0) {
 		*out = t;
@@ -206,7 +228,6 @@ c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
 {
 	struct c25_table *t = NULL, *old;
 	char tmp[280] = "";
-	bool was_retired;
 	int r;
 
 	*out = NULL;
@@ -216,13 +237,11 @@ c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
 	    (r = make_file(t, capacity, gid, tmp, err)) != 0)
 		goto out;
 	/* nothing new gets into the old one from here on */
-	if ((r = c25_lock(old)) != 0) {
+	if ((r = retire_begin(old)) != 0) {
 		r = c25_fail(err, r, "%s: can't be locked: restart Unbound",
 		    old->path);
 		goto out;
 	}
-	was_retired = atomic_exchange(&old->h->p.retired, 1) != 0;
-	c25_unlock(old);
 	memcpy(t->h->p.hash_key, old->hash_key, sizeof(old->hash_key));
 	memcpy(t->hash_key, old->hash_key, sizeof(old->hash_key));
 	copy_registry(t, old);
@@ -230,12 +249,11 @@ c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
 		atomic_store(&t->h->closed, atomic_load(&old->h->closed));
 	else
 		atomic_store(&t->h->closed, 0);
-	if ((r = copy_assignments(t, old, err)) != 0 ||
-	    (r = put_in_place(t, tmp, err)) != 0) {
-		if (!was_retired)
-			atomic_store(&old->h->p.retired, 0);
+	if ((r = copy_assignments(t, old, err)) == 0)
+		r = put_in_place(t, tmp, err);
+	retire_end(old, r == 0);
+	if (r != 0)
 		goto out;
-	}
 	tmp[0] = '\0';
 	*out = t;
 	t = NULL;

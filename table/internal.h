@@ -104,6 +104,8 @@ int c25_lock_open(struct c25_table *t) __attribute__((warn_unused_result));
  * Returns: 0; -EUCLEAN when it can't be had.
  */
 int c25_lock(struct c25_table *t) __attribute__((warn_unused_result));
+/* The same, but nobody is waited for. Returns: 0; -EBUSY. */
+int c25_lock_at_once(struct c25_table *t) __attribute__((warn_unused_result));
 void c25_unlock(struct c25_table *t);
 /* How long one waits for it before the table counts as damaged: longer than
  * whoever has it may need to put such a table right. */

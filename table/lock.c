@@ -161,6 +161,18 @@ wait_for_it(struct c25_table *t, uint64_t end_ms)
 	}
 }
 
+/* Put right what a dead holder left half done, if it was one. */
+static int
+recovered(struct c25_table *t, int r)
+{
+	if (r != -EOWNERDEAD)
+		return r;
+	/* another version's table is only read */
+	if (!t->foreign)
+		c25_rebuild(t);
+	return 0;
+}
+
 uint32_t
 c25_lock_patience_ms(const struct c25_table *t)
 {
@@ -192,13 +204,13 @@ c25_lock(struct c25_table *t)
 	if (r == -ETIMEDOUT && !stuck)
 		atomic_store(&t->stuck_until_ms, now_ms + patience_ms +
 		    STUCK_MS);
-	if (r == -EOWNERDEAD) {
-		/* another version's table is only read */
-		if (!t->foreign)
-			c25_rebuild(t);
-		r = 0;
-	}
-	return r == 0 ? 0 : -EUCLEAN;
+	return recovered(t, r) == 0 ? 0 : -EUCLEAN;
+}
+
+int
+c25_lock_at_once(struct c25_table *t)
+{
+	return recovered(t, wait_for_it(t, 0)) == 0 ? 0 : -EBUSY;
 }
 
 void

@@ -266,6 +266,9 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 		return 0;
 	if (!c25_name_valid(want->name->wire, want->name->len))
 		return -EINVAL;
+	/* who copies it has the lock */
+	if (c25_table_retired(t))
+		return -ESTALE;
 	if ((r = c25_lock(t)) != 0)
 		return r;
 	r = reserve_locked(t, policy, want, &p, until, out, full);

@@ -224,13 +224,40 @@ out:
 	return r;
 }
 
+/* Is it the file that has the name? */
+static bool
+in_place(const struct c25_table *t)
+{
+	struct stat st;
+
+	return stat(t->path, &st) == 0 && st.st_dev == t->dev &&
+	    st.st_ino == t->ino;
+}
+
+/* Who retires a table has its lock until the successor is in its place. If
+ * nobody has it there will be none: it goes on being used.
+ * Returns: is it in use? */
+static bool
+bring_back(struct c25_table *t)
+{
+	bool back;
+
+	if (c25_lock_at_once(t) != 0)
+		return false;
+	back = in_place(t);
+	if (back)
+		atomic_store(&t->h->p.retired, 0);
+	c25_unlock(t);
+	return back;
+}
+
 int
 c25_table_attach(const char *run_dir, struct c25_table **out,
     struct c25_error *err)
 {
 	int r = c25_table_open(run_dir, false, out, err);
 
-	if (r == 0 && c25_table_retired(*out)) {
+	if (r == 0 && c25_table_retired(*out) && !bring_back(*out)) {
 		r = c25_fail(err, -EAGAIN, "%s: about to be replaced by "
 		    "conn25d", (*out)->path);
 		c25_table_detach(*out);
@@ -272,11 +299,7 @@ c25_table_retired(const struct c25_table *t)
 bool
 c25_table_replaced(const struct c25_table *t)
 {
-	struct stat st;
-
-	return atomic_load(&t->h->p.retired) != 0 ||
-	    stat(t->path, &st) != 0 || st.st_dev != t->dev ||
-	    st.st_ino != t->ino;
+	return atomic_load(&t->h->p.retired) != 0 || !in_place(t);
 }
 
 uint32_t

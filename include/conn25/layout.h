@@ -190,7 +190,9 @@ struct c25_prefix_d {
 	uint8_t boot_id[16];
 	_Atomic uint64_t current;	/* generation << 1 | active pool set */
 	_Atomic uint32_t retired;	/* a newer file has taken its place, or
-					 * is about to: nothing new in here */
+					 * is about to: nothing new in here.
+					 * Who says so has the lock until the
+					 * newer one is there */
 	_Atomic uint32_t lock;	/* handle number | C25_LOCK_WAITERS, or 0 */
 };
 

@@ -134,7 +134,8 @@ int c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
  * Returns: 0; -ENOENT (nothing there yet); -EACCES; -EPROTO (made by another
  * version: another layout fingerprint); -EUCLEAN (damaged: sizes or offsets
  * that can't be); -ESTALE (from before a reboot); -EAGAIN (retired, and its
- * successor not there yet); -EMFILE (C25_HANDLES_MAX have it open already);
+ * successor not there yet: ask again soon; if whoever was making that one died,
+ * the table is in use again); -EMFILE (C25_HANDLES_MAX have it open already);
  * other -errno.
  */
 int c25_table_attach(const char *run_dir, struct c25_table **out,

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Another table in the place of one that is in use: what Unbound sees of it
+ * meanwhile, what must not be forgotten, and who dies half way. */
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "table/internal.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/suite.h"
+
+static struct fixture f;
+static uint64_t fake_now_ms;
+
+static uint64_t
+fake_clock(void)
+{
+	return fake_now_ms;
+}
+
+static void
+verify(void)
+{
+	struct c25_error err = { "" };
+
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+}
+
+static void
+setup(void)
+{
+	fake_now_ms = c25_now_ms();
+	c25_clock_set(fake_clock);
+	fx_open(&f, 1024);
+	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/30");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+	    "169.254.64.0/24");
+	fx_publish(&f);
+}
+
+static void
+teardown(void)
+{
+	c25_clock_set(NULL);
+	fx_close(&f);
+}
+
+static int
+reserve(struct c25_table *t, const char *domain, uint32_t ttl_s,
+    struct c25_assignment *out)
+{
+	struct c25_name n = fx_name(domain);
+	struct c25_want w = { .name = &n, .destination = fx_addr("10.0.0.1"),
+	    .ttl_s = ttl_s };
+
+	return c25_table_reserve(t, f.p, &w, out, NULL);
+}
+
+/* As conn25d does; f.t, which is the module's handle, stays. */
+static struct c25_table *
+migrate(uint32_t capacity)
+{
+	struct c25_error err = { "" };
+	struct c25_table *t;
+
+	ck_assert_msg(c25_table_migrate(f.dir, capacity, (gid_t)-1, &t,
+	    &err) == 0, "%s", err.text);
+	return t;
+}
+
+/* conn25d is killed when it has filled the new table and not renamed it. */
+START_TEST(killed_before_the_rename)
+{
+	struct c25_assignment a, b;
+	struct c25_error err = { "" };
+	struct c25_table *t;
+	pid_t pid;
+	int status;
+
+	ck_assert_int_eq(reserve(f.t, "a.example", 300, &a), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (c25_table_attach(f.dir, &t, NULL) != 0 || c25_lock(t) != 0)
+			_exit(1);
+		atomic_store(&t->h->p.retired, 1);
+		(void)raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	/* it goes on with the table that is there, without conn25d */
+	ck_assert(c25_table_retired(f.t));
+	ck_assert_msg(c25_table_attach(f.dir, &t, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(reserve(t, "b.example", 300, &b), 0);
+	ck_assert_int_eq(reserve(t, "a.example", 300, &b), 0);
+	ck_assert(c25_addr_eq(&a.magic, &b.magic));
+	ck_assert(!c25_table_replaced(f.t));
+	c25_table_detach(t);
+	verify();
+}
+END_TEST
+
+/* While it is being copied it can't be attached to, and nobody is kept
+ * waiting for the lock. */
+START_TEST(refused_while_it_is_copied)
+{
+	struct c25_assignment a;
+	struct c25_table *other, *t;
+
+	ck_assert_int_eq(c25_table_attach(f.dir, &other, NULL), 0);
+	ck_assert_int_eq(c25_lock(other), 0);
+	atomic_store(&other->h->p.retired, 1);
+	c25_clock_set(NULL);
+	fake_now_ms = c25_now_ms();
+	ck_assert_int_eq(c25_table_attach(f.dir, &t, NULL), -EAGAIN);
+	ck_assert_int_eq(reserve(f.t, "x.example", 300, &a), -ESTALE);
+	ck_assert_uint_lt(c25_now_ms() - fake_now_ms, 1000);
+	c25_unlock(other);
+	c25_table_detach(other);
+	/* once replaced it stays retired, whoever has the lock */
+	t = migrate(1024);
+	ck_assert(c25_table_retired(f.t));
+	c25_table_detach(t);
+	ck_assert_int_eq(c25_table_attach(f.dir, &t, NULL), 0);
+	ck_assert(c25_table_retired(f.t));
+	c25_table_detach(f.t);
+	f.t = t;
+	fx_publish(&f);
+	verify();
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("migrate");
+	TCase *tc = tcase_create("migrate");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, killed_before_the_rename);
+	tcase_add_test(tc, refused_while_it_is_copied);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
