@@ -21,7 +21,10 @@
 
 #include "module/module.h"
 
-enum { STATE_RETRY_MS = 1000 };
+enum {
+	STATE_RETRY_MS = 1000,
+	STATE_SOON_MS = 20,	/* a table's successor is being filled */
+};
 
 static void shared_table_unref(struct c25_shared_table *t)
 {
@@ -107,7 +110,8 @@ out:
 		return;
 	}
 	free(t);
-	m->next_load_ms = c25_now_ms() + STATE_RETRY_MS;
+	m->next_load_ms = c25_now_ms() + (r == -EAGAIN ? STATE_SOON_MS :
+		STATE_RETRY_MS);
 	state_log_error(m, r, &err);
 }
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sodium/randombytes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -129,9 +130,17 @@ retire_begin(struct c25_table *old)
 	if (r != 0)
 		return r;
 	c25_step();
-	atomic_store(&old->h->p.retired, 1);
+	atomic_store(&old->h->p.retired, C25_NOTHING_NEW);
 	c25_step();
 	return 0;
+}
+
+/* What is promised in it from here on is promised no more. */
+static void
+freeze(struct c25_table *old)
+{
+	atomic_store(&old->h->p.retired, C25_FROZEN);
+	c25_step();
 }
 
 /* A new file is in its place; or not, and it is as before. */
@@ -140,7 +149,7 @@ retire_end(struct c25_table *old, bool replaced)
 {
 	c25_step();
 	if (!replaced)
-		atomic_store(&old->h->p.retired, 0);
+		atomic_store(&old->h->p.retired, C25_IN_USE);
 	c25_unlock(old);
 }
 
@@ -159,6 +168,8 @@ c25_table_create(const char *run_dir, uint32_t capacity, gid_t gid,
 		bool told = c25_table_open(run_dir, true, &old, NULL) == 0 &&
 		    retire_begin(old) == 0;
 
+		if (told)
+			freeze(old);
 		r = put_in_place(t, tmp, err);
 		if (told)
 			retire_end(old, r == 0);
@@ -196,12 +207,13 @@ copy_registry(struct c25_table *t, const struct c25_table *old)
 
 /*
  * Copy all living assignments. Those of another version's table get the
- * longest lease: its module goes on renewing them in there.
+ * longest lease: its module goes on renewing them in there. copies[i] becomes
+ * the slot of what slot i had, or C25_NIL.
  * Returns: 0; -ENOSPC, -EUCLEAN with err.
  */
 static int
 copy_assignments(struct c25_table *t, struct c25_table *old,
-    struct c25_error *err)
+    uint32_t *copies, struct c25_error *err)
 {
 	uint64_t longest = c25_now_ms() + C25_LEASE_MAX_S * 1000ull;
 	struct c25_assignment a;
@@ -209,17 +221,56 @@ copy_assignments(struct c25_table *t, struct c25_table *old,
 	for (uint32_t i = 0; i < old->l.capacity; i++) {
 		int r;
 
+		copies[i] = C25_NIL;
 		if (c25_slot_assignment(old, i, &a) != 0)
 			continue;
 		if (old->foreign && a.lease_end_ms < longest)
 			a.lease_end_ms = longest;
-		r = c25_slot_import(t, &a);
+		r = c25_slot_import(t, &a, &copies[i]);
 		if (r != 0)
 			return c25_fail(err, r, "%s: the assignments that are "
 			    "there don't fit into a table for %u: raise "
 			    "table.maxAssignments", t->path, t->l.capacity);
 	}
 	return 0;
+}
+
+/* What was renewed while the rest was being copied; after freeze(). */
+static void
+copy_renewals(struct c25_table *t, struct c25_table *old,
+    const uint32_t *copies)
+{
+	for (uint32_t i = 0; i < old->l.capacity; i++)
+		if (copies[i] != C25_NIL)
+			c25_slot_outlast(c25_slot(t, copies[i]), atomic_load(
+			    &c25_slot(old, i)->lease_end_ms) &
+			    ~C25_LEASE_GONE);
+}
+
+/*
+ * All that is in the old table, which is retired, but for what is derived.
+ * Answers from it go on as long as they can.
+ * Returns: 0; -ENOSPC, -EUCLEAN, -ENOMEM with err.
+ */
+static int
+copy_all(struct c25_table *t, struct c25_table *old, struct c25_error *err)
+{
+	uint32_t *copies = calloc(old->l.capacity, sizeof(*copies));
+	int r;
+
+	if (copies == NULL)
+		return c25_fail(err, -ENOMEM, "table: out of memory");
+	memcpy(t->h->p.hash_key, old->hash_key, sizeof(old->hash_key));
+	memcpy(t->hash_key, old->hash_key, sizeof(old->hash_key));
+	copy_registry(t, old);
+	atomic_store(&t->h->closed, old->foreign ? 0 :
+	    atomic_load(&old->h->closed));
+	if ((r = copy_assignments(t, old, copies, err)) == 0) {
+		freeze(old);
+		copy_renewals(t, old, copies);
+	}
+	free(copies);
+	return r;
 }
 
 int
@@ -242,14 +293,7 @@ c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
 		    old->path);
 		goto out;
 	}
-	memcpy(t->h->p.hash_key, old->hash_key, sizeof(old->hash_key));
-	memcpy(t->hash_key, old->hash_key, sizeof(old->hash_key));
-	copy_registry(t, old);
-	if (!old->foreign)
-		atomic_store(&t->h->closed, atomic_load(&old->h->closed));
-	else
-		atomic_store(&t->h->closed, 0);
-	if ((r = copy_assignments(t, old, err)) == 0)
+	if ((r = copy_all(t, old, err)) == 0)
 		r = put_in_place(t, tmp, err);
 	retire_end(old, r == 0);
 	if (r != 0)

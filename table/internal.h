@@ -208,9 +208,11 @@ uint32_t c25_commit(struct c25_table *t, const struct c25_draft *w,
 	const struct c25_taken *k, union c25_content_d *c);
 
 /* Put an assignment of another table into this one, which nobody else uses
- * yet and which has no pools yet. Returns: 0; -ENOSPC. */
-int c25_slot_import(struct c25_table *t, const struct c25_assignment *a)
-	__attribute__((warn_unused_result));
+ * yet and which has no pools yet. Returns: 0 and its slot; -ENOSPC. */
+int c25_slot_import(struct c25_table *t, const struct c25_assignment *a,
+	uint32_t *slot) __attribute__((warn_unused_result));
+/* Make its lease last at least until then, whoever else does so. */
+void c25_slot_outlast(struct c25_slot_d *s, uint64_t until_ms);
 
 /* ---- rebuild.c ---- */
 

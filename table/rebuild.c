@@ -38,15 +38,8 @@ mark(struct c25_table *t, const struct c25_assignment *a)
 static void
 outlast(struct c25_table *t, uint32_t newer, uint32_t older)
 {
-	_Atomic uint64_t *lease = &c25_slot(t, newer)->lease_end_ms;
-	uint64_t until = atomic_load(&c25_slot(t, older)->lease_end_ms) &
-	    ~C25_LEASE_GONE;
-	uint64_t old = atomic_load(lease);
-
-	while (old < until && !atomic_compare_exchange_weak(lease, &old,
-	    until))
-		;
-	c25_step();
+	c25_slot_outlast(c25_slot(t, newer), atomic_load(&c25_slot(t,
+	    older)->lease_end_ms) & ~C25_LEASE_GONE);
 }
 
 /*

@@ -10,10 +10,11 @@
 #define TURN_EACH 2		/* slots looked at with each new assignment */
 
 /*
- * Make the lease last at least until `until`. Returns: true; false when the
- * assignment ended meanwhile.
+ * Make the lease last at least until `until`.
+ * Returns: 0; -ENOENT (it ended meanwhile); -ESTALE (its successor may not
+ * know of it).
  */
-static bool
+static int
 renew(struct c25_table *t, struct c25_assignment *a, uint64_t until)
 {
 	struct c25_slot_d *s = c25_slot(t, a->ref.slot);
@@ -28,10 +29,16 @@ renew(struct c25_table *t, struct c25_assignment *a, uint64_t until)
 		}
 	}
 	a->lease_end_ms = old;
+	/* seq_cst, after the write: who copies the table says that it is
+	 * frozen and reads the leases after that, so that either it has read
+	 * this one or we see what it says. A lease that was long enough may be
+	 * so by one who saw it. */
+	if (atomic_load(&t->h->p.retired) >= C25_FROZEN)
+		return -ESTALE;
 	/* had the slot been freed and taken again, we renewed a stranger's
 	 * lease, which harms nobody, and report a miss */
 	return old != 0 && (old & C25_LEASE_GONE) == 0 &&
-	    c25_slot_unchanged(s, a->ref.seq);
+	    c25_slot_unchanged(s, a->ref.seq) ? 0 : -ENOENT;
 }
 
 /* First good connector of the app, else the first that answers, else its
@@ -198,7 +205,7 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 	if (c25_table_closed(t))
 		return -EBUSY;
 	r = c25_walk(t, p, out);
-	if (r == 0 && renew(t, out, until))
+	if (r == 0 && renew(t, out, until) == 0)
 		return 0;
 	if (r == -EUCLEAN)
 		return r;
@@ -247,7 +254,7 @@ c25_table_renew(struct c25_table *t, const struct c25_want *want,
 		return -ENOENT;
 	p = c25_probe_key(t, want->name, &want->destination);
 	return c25_search(t, &p, out) == 0 &&
-	    renew(t, out, lease_until(want)) ? 0 : -ENOENT;
+	    renew(t, out, lease_until(want)) == 0 ? 0 : -ENOENT;
 }
 
 int
@@ -262,7 +269,7 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 		return -EINVAL;
 	until = lease_until(want);
 	p = c25_probe_key(t, want->name, &want->destination);
-	if (c25_search(t, &p, out) == 0 && renew(t, out, until))
+	if (c25_search(t, &p, out) == 0 && renew(t, out, until) == 0)
 		return 0;
 	if (!c25_name_valid(want->name->wire, want->name->len))
 		return -EINVAL;
@@ -281,7 +288,7 @@ c25_table_extend(struct c25_table *t, struct c25_ref ref, uint64_t until_ms)
 {
 	struct c25_assignment a;
 
-	if (c25_table_by_ref(t, ref, &a) != 0 || !renew(t, &a, until_ms))
+	if (c25_table_by_ref(t, ref, &a) != 0 || renew(t, &a, until_ms) != 0)
 		return -ENOENT;
 	return 0;
 }
@@ -424,7 +431,8 @@ c25_table_restore(struct c25_table *t, const struct c25_saved *list,
 }
 
 int
-c25_slot_import(struct c25_table *t, const struct c25_assignment *a)
+c25_slot_import(struct c25_table *t, const struct c25_assignment *a,
+    uint32_t *slot)
 {
 	struct c25_draft d = { .name = &a->domain,
 	    .destination = a->destination, .connector = a->connector,
@@ -438,8 +446,10 @@ c25_slot_import(struct c25_table *t, const struct c25_assignment *a)
 	int r;
 
 	/* two versions of one, of a move that was cut short */
-	if (c25_walk(t, &p, &twin) == 0)
+	if (c25_walk(t, &p, &twin) == 0) {
+		*slot = twin.ref.slot;
 		return 0;
+	}
 	r = c25_take_slots(t, a->domain.len, &k);
 	if (r != 0) {
 		c25_give_back(t, &k);
@@ -452,6 +462,7 @@ c25_slot_import(struct c25_table *t, const struct c25_assignment *a)
 	if (a->push == C25_PUSH_READY)
 		(void)c25_table_set_push(t, (struct c25_ref){ k.slot, seq },
 		    C25_PUSH_READY);
+	*slot = k.slot;
 	return 0;
 }
 

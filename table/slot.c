@@ -285,6 +285,17 @@ c25_slot_wipe(struct c25_table *t, uint32_t i)
 	c25_slot_give(t, i);
 }
 
+void
+c25_slot_outlast(struct c25_slot_d *s, uint64_t until_ms)
+{
+	uint64_t old = atomic_load(&s->lease_end_ms);
+
+	while (old < until_ms && !atomic_compare_exchange_weak(
+	    &s->lease_end_ms, &old, until_ms))
+		;
+	c25_step();
+}
+
 /* No longer one that waits for its connector. */
 static void
 settle(struct c25_table *t, struct c25_slot_d *s)

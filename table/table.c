@@ -246,7 +246,7 @@ bring_back(struct c25_table *t)
 		return false;
 	back = in_place(t);
 	if (back)
-		atomic_store(&t->h->p.retired, 0);
+		atomic_store(&t->h->p.retired, C25_IN_USE);
 	c25_unlock(t);
 	return back;
 }

@@ -87,6 +87,15 @@
 #define C25_LOCK_WAITERS 0x80000000u	/* in the lock word */
 #define C25_HANDLES_MAX 255		/* at once, of one table */
 
+/* A newer file has taken its place, or is about to. Who says so has the lock
+ * until the newer one is there: retired with nobody who has the lock, and still
+ * in its place, means that there will be none. */
+enum c25_retired {
+	C25_IN_USE = 0,
+	C25_NOTHING_NEW = 1,	/* what lives is being copied */
+	C25_FROZEN = 2,		/* ... and no renewal counts any more */
+};
+
 enum c25_slot_state {
 	C25_SLOT_FREE = 0,
 	C25_SLOT_LIVE = 1,	/* an assignment, or one that is GONE */
@@ -189,10 +198,7 @@ struct c25_prefix_d {
 	uint8_t hash_key[16];
 	uint8_t boot_id[16];
 	_Atomic uint64_t current;	/* generation << 1 | active pool set */
-	_Atomic uint32_t retired;	/* a newer file has taken its place, or
-					 * is about to: nothing new in here.
-					 * Who says so has the lock until the
-					 * newer one is there */
+	_Atomic uint32_t retired;	/* enum c25_retired */
 	_Atomic uint32_t lock;	/* handle number | C25_LOCK_WAITERS, or 0 */
 };
 

@@ -118,8 +118,9 @@ void c25_table_begin(struct c25_table *t);
 /*
  * Make a table in the place of the one that is there, with everything that
  * lives in it: to change its capacity, or because another version made it.
- * The old file gets nothing new from here on; whoever maps it sees
- * c25_table_retired(). The new one has no policy yet: publish one.
+ * The old file gets nothing new from here on, and renewals in it fail as soon
+ * as the new one has all leases; whoever maps it sees c25_table_retired().
+ * Publish a policy in the new one.
  * Process: conn25d only. Owns: the handle.
  * Returns: 0; -ENOSPC (they don't fit, or the file system is full), -EINVAL
  * (capacity), -EPROTO (of a form that is not known here), -ESTALE, -EUCLEAN;

@@ -131,6 +131,32 @@ START_TEST(refused_while_it_is_copied)
 }
 END_TEST
 
+/* The new table has the leases of the moment it was made: nothing is promised
+ * in the old one after that. */
+START_TEST(no_renewal_is_lost)
+{
+	struct c25_name n = fx_name("a.example");
+	struct c25_want w = { .name = &n, .destination = fx_addr("10.0.0.1"),
+	    .ttl_s = 3600 };
+	struct c25_assignment a, b;
+	struct c25_table *t;
+
+	ck_assert_int_eq(reserve(f.t, "a.example", 60, &a), 0);
+	fake_now_ms += 50000;
+	t = migrate(2048);
+	ck_assert_int_eq(c25_table_renew(f.t, &w, &b), -ENOENT);
+	ck_assert_int_eq(c25_table_reserve(f.t, f.p, &w, &b, NULL), -ESTALE);
+	ck_assert_int_eq(c25_table_extend(f.t, a.ref, fake_now_ms + 3600000),
+	    -ENOENT);
+	c25_table_detach(f.t);
+	f.t = t;
+	fx_publish(&f);
+	ck_assert_int_eq(c25_table_by_key(f.t, &n, &w.destination, &b), 0);
+	ck_assert_uint_ge(b.lease_end_ms, a.lease_end_ms);
+	verify();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -141,6 +167,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, killed_before_the_rename);
 	tcase_add_test(tc, refused_while_it_is_copied);
+	tcase_add_test(tc, no_renewal_is_lost);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

@@ -164,6 +164,58 @@ START_TEST(acknowledged_during_a_rebuild)
 }
 END_TEST
 
+/* ---- renewals while the table is copied ----------------------------------- */
+
+static struct c25_assignment told;
+static int told_result;
+
+static void
+renew_for_long(void)
+{
+	struct c25_want w = { .name = &told.domain,
+	    .destination = told.destination, .ttl_s = 3600 };
+
+	told_result = c25_table_renew(second_table, &w, &told);
+}
+
+/* Whenever it is renewed: either the new table knows of it, or it fails. */
+START_TEST(renewed_while_it_is_copied)
+{
+	struct c25_error err = { "" };
+	struct c25_assignment a;
+	struct c25_table *t;
+	int renewed = 0, refused = 0;
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	for (long step = 0; step < 2000; step++) {
+		second_table = f.t;
+		told = a;
+		at_step = renew_for_long;
+		steps_left = step;
+		ck_assert_int_eq(c25_table_migrate(f.dir, 128, (gid_t)-1, &t,
+		    &err), 0);
+		if (steps_left >= 0)
+			step = 10000;	/* it has no more */
+		steps_left = -1;
+		c25_table_detach(f.t);
+		f.t = t;
+		ck_assert_int_eq(c25_table_by_key(t, &a.domain,
+		    &a.destination, &a), 0);
+		if (step == 10000)
+			break;
+		*(told_result == 0 ? &renewed : &refused) += 1;
+		ck_assert_msg(told_result != 0 || a.lease_end_ms >=
+		    told.lease_end_ms, "step %ld: a renewal is lost", step);
+		/* make it short again */
+		atomic_store(&c25_slot(t, a.ref.slot)->lease_end_ms,
+		    c25_now_ms() + 1000);
+	}
+	ck_assert_int_gt(renewed, 0);
+	ck_assert_int_gt(refused, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -174,6 +226,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, one_recovers_at_a_time);
 	tcase_add_test(tc, acknowledged_during_a_rebuild);
+	tcase_add_test(tc, renewed_while_it_is_copied);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
