@@ -205,6 +205,14 @@ copy_registry(struct c25_table *t, const struct c25_table *old)
 		t->h->pools[i].cursor = old->h->pools[i].cursor;
 }
 
+static int
+too_small(const struct c25_table *t, int r, struct c25_error *err)
+{
+	return c25_fail(err, r, "%s: the assignments that are there don't fit "
+	    "into a table for %u: raise table.maxAssignments", t->path,
+	    t->l.capacity);
+}
+
 /*
  * Copy all living assignments. Those of another version's table get the
  * longest lease: its module goes on renewing them in there. copies[i] becomes
@@ -228,9 +236,30 @@ copy_assignments(struct c25_table *t, struct c25_table *old,
 			a.lease_end_ms = longest;
 		r = c25_slot_import(t, &a, &copies[i]);
 		if (r != 0)
-			return c25_fail(err, r, "%s: the assignments that are "
-			    "there don't fit into a table for %u: raise "
-			    "table.maxAssignments", t->path, t->l.capacity);
+			return too_small(t, r, err);
+	}
+	return 0;
+}
+
+/* Those that have ended keep their addresses for their quarantine. */
+static int
+copy_ended(struct c25_table *t, const struct c25_table *old,
+    struct c25_error *err)
+{
+	uint64_t now_ms = c25_now_ms();
+
+	for (uint32_t i = 0; i < old->l.capacity; i++) {
+		const struct c25_slot_d *s = c25_slot(old, i);
+		union c25_content_d c;
+		uint64_t lease;
+		int r;
+
+		if (c25_slot_read(s, &c) == 1 || !c25_slot_is_gone(s, &c))
+			continue;
+		lease = atomic_load(&s->lease_end_ms);
+		if (c25_wheel_end_of(lease) > now_ms &&
+		    (r = c25_slot_import_ended(t, &c, lease)) != 0)
+			return too_small(t, r, err);
 	}
 	return 0;
 }
@@ -265,7 +294,8 @@ copy_all(struct c25_table *t, struct c25_table *old, struct c25_error *err)
 	copy_registry(t, old);
 	atomic_store(&t->h->closed, old->foreign ? 0 :
 	    atomic_load(&old->h->closed));
-	if ((r = copy_assignments(t, old, copies, err)) == 0) {
+	if ((r = copy_assignments(t, old, copies, err)) == 0 &&
+	    (r = copy_ended(t, old, err)) == 0) {
 		freeze(old);
 		copy_renewals(t, old, copies);
 	}

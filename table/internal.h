@@ -118,6 +118,9 @@ uint32_t c25_lock_patience_ms(const struct c25_table *t);
  * Returns: the even sequence number, or 1 when it is being written.
  */
 uint32_t c25_slot_read(const struct c25_slot_d *s, union c25_content_d *out);
+/* Is it an assignment that has ended, in quarantine? */
+bool c25_slot_is_gone(const struct c25_slot_d *s,
+	const union c25_content_d *c);
 /* Has the slot still the version that was read? */
 bool c25_slot_unchanged(const struct c25_slot_d *s, uint32_t seq);
 /* Write content under the lock. Returns: the new, even number. */
@@ -211,6 +214,10 @@ uint32_t c25_commit(struct c25_table *t, const struct c25_draft *w,
  * yet and which has no pools yet. Returns: 0 and its slot; -ENOSPC. */
 int c25_slot_import(struct c25_table *t, const struct c25_assignment *a,
 	uint32_t *slot) __attribute__((warn_unused_result));
+/* The same for one that has ended, for the rest of its quarantine. */
+int c25_slot_import_ended(struct c25_table *t,
+	const union c25_content_d *from, uint64_t lease)
+	__attribute__((warn_unused_result));
 /* Make its lease last at least until then, whoever else does so. */
 void c25_slot_outlast(struct c25_slot_d *s, uint64_t until_ms);
 
@@ -265,6 +272,8 @@ void c25_wheel_put(struct c25_table *t, uint32_t i);
 void c25_wheel_remove(struct c25_table *t, uint32_t i);
 /* Look at up to `steps` slots that are due. Returns: how many were freed. */
 int c25_wheel_turn(struct c25_table *t, uint32_t steps);
+/* The time from which on a slot with this lease may be freed. */
+uint64_t c25_wheel_end_of(uint64_t lease);
 /* Is anything due? */
 bool c25_wheel_due(const struct c25_table *t);
 /* Does it hold so many slots, each in time? */

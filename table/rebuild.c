@@ -125,14 +125,6 @@ keep_gone(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 	c25_step();
 }
 
-static bool
-is_gone(const struct c25_slot_d *s, const union c25_content_d *c)
-{
-	return c->live.state == C25_SLOT_LIVE &&
-	    (atomic_load(&s->lease_end_ms) & C25_LEASE_GONE) != 0 &&
-	    (c->live.family == C25_V4 || c->live.family == C25_V6);
-}
-
 /* Is this continuation slot referred to by its owner? */
 static bool
 is_owned(struct c25_table *t, uint32_t i, const union c25_content_d *c)
@@ -216,7 +208,7 @@ c25_rebuild(struct c25_table *t)
 
 		atomic_store(&s->wheel_prev, C25_NIL);
 		if (c25_slot_read(s, &c) != 1 &&
-		    (c.live.state == C25_SLOT_CONT || is_gone(s, &c) ||
+		    (c.live.state == C25_SLOT_CONT || c25_slot_is_gone(s, &c) ||
 		    (c25_slot_is_living(s, &c) && adopt(t, i, &c))))
 			continue;
 		c25_slot_wipe(t, i);
@@ -229,7 +221,7 @@ c25_rebuild(struct c25_table *t)
 			continue;
 		if (c.live.state == C25_SLOT_CONT && !is_owned(t, i, &c))
 			c25_slot_wipe(t, i);
-		else if (is_gone(s, &c) &&
+		else if (c25_slot_is_gone(s, &c) &&
 		    atomic_load(&s->wheel_prev) == C25_NIL)
 			keep_gone(t, i, &c);
 	}

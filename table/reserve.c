@@ -467,6 +467,29 @@ c25_slot_import(struct c25_table *t, const struct c25_assignment *a,
 }
 
 int
+c25_slot_import_ended(struct c25_table *t, const union c25_content_d *from,
+    uint64_t lease)
+{
+	uint32_t i = c25_slot_take(t);
+	struct c25_slot_d *s = c25_slot(t, i);
+	union c25_content_d c = *from;
+
+	if (s == NULL)
+		return -ENOSPC;
+	/* nobody looks for it by name; the hash is what it is known by */
+	c.live.name_len = 0;
+	c.live.cont[0] = c.live.cont[1] = C25_NIL;
+	memset(c.live.name, 0, sizeof(c.live.name));
+	atomic_store(&s->lease_end_ms, lease | C25_LEASE_GONE);
+	(void)c25_slot_write(s, &c);
+	atomic_store(&s->push, C25_PUSH_REFUSED);
+	(void)atomic_fetch_add(&t->h->gone, 1);
+	c25_link(t, i, &c);
+	c25_wheel_put(t, i);
+	return 0;
+}
+
+int
 c25_table_reclaim(struct c25_table *t, uint32_t steps)
 {
 	int r;

@@ -271,6 +271,14 @@ c25_slot_is_living(const struct c25_slot_d *s, const union c25_content_d *c)
 	    (lease & C25_LEASE_GONE) == 0;
 }
 
+bool
+c25_slot_is_gone(const struct c25_slot_d *s, const union c25_content_d *c)
+{
+	return c->live.state == C25_SLOT_LIVE &&
+	    (atomic_load(&s->lease_end_ms) & C25_LEASE_GONE) != 0 &&
+	    (c->live.family == C25_V4 || c->live.family == C25_V6);
+}
+
 void
 c25_slot_wipe(struct c25_table *t, uint32_t i)
 {

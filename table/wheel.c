@@ -16,9 +16,8 @@ tick_head(const struct c25_table *t, uint32_t tick)
 	return wheel + tick % C25_WHEEL_TICKS;
 }
 
-/* The time from which on a slot with this lease may be freed. */
-static uint64_t
-end_of(uint64_t lease)
+uint64_t
+c25_wheel_end_of(uint64_t lease)
 {
 	return (lease & ~C25_LEASE_GONE) + C25_QUARANTINE_S * 1000ull;
 }
@@ -38,7 +37,7 @@ c25_wheel_put(struct c25_table *t, uint32_t i)
 	struct c25_slot_d *s = c25_slot(t, i), *first;
 	uint64_t done = atomic_load(&t->h->wheel_done);
 	/* the tick after the one in which it ends */
-	uint64_t tick = end_of(atomic_load(&s->lease_end_ms)) /
+	uint64_t tick = c25_wheel_end_of(atomic_load(&s->lease_end_ms)) /
 	    C25_WHEEL_TICK_MS + 1;
 	_Atomic uint32_t *head;
 
@@ -96,7 +95,7 @@ turn(struct c25_table *t, uint32_t i, uint64_t now_ms)
 	    c.live.state != C25_SLOT_LIVE)
 		return false;
 	/* no renewal succeeds once the lease is 0 */
-	if (end_of(lease) < now_ms && atomic_compare_exchange_strong(
+	if (c25_wheel_end_of(lease) < now_ms && atomic_compare_exchange_strong(
 	    &s->lease_end_ms, &lease, 0)) {
 		c25_step();
 		c25_slot_free(t, i, &c, (lease & C25_LEASE_GONE) != 0);
@@ -148,7 +147,7 @@ is_in_time(const struct c25_slot_d *s, uint64_t tick, uint64_t done)
 	uint64_t lease = atomic_load(&s->lease_end_ms);
 
 	return lease != 0 && (tick == done + 1 ||
-	    tick <= end_of(lease) / C25_WHEEL_TICK_MS + 1 ||
+	    tick <= c25_wheel_end_of(lease) / C25_WHEEL_TICK_MS + 1 ||
 	    tick <= c25_now_ms() / C25_WHEEL_TICK_MS);
 }
 

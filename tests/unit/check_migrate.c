@@ -157,6 +157,66 @@ START_TEST(no_renewal_is_lost)
 }
 END_TEST
 
+/* What has ended keeps its addresses for the quarantine, in there too. */
+START_TEST(quarantines_go_along)
+{
+	static const char *const names[] = { "a.example", "b.example",
+	    "c.example", "d.example" };
+	struct c25_assignment a[4], b;
+	struct c25_usage u;
+	struct c25_table *t;
+
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(reserve(f.t, names[i], 300, &a[i]), 0);
+	ck_assert_int_eq(c25_table_drop(f.t, a[2].ref), 0);
+	ck_assert_int_eq(reserve(f.t, "x.example", 300, &b), -ENOSPC);
+	if (_i == 1)		/* as another version would have made it */
+		f.t->h->p.fingerprint ^= 1;
+	t = migrate(2048);
+	c25_table_detach(f.t);
+	f.t = t;
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c0"), 0);
+	fx_publish(&f);
+	verify();
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.assignments, 3);
+	ck_assert_uint_eq(u.ended, 1);
+	ck_assert_uint_eq(u.pending, 3);
+	ck_assert_int_eq(reserve(f.t, "x.example", 300, &b), -ENOSPC);
+	fake_now_ms += C25_QUARANTINE_S * 1000 + 2 * C25_WHEEL_TICK_MS;
+	ck_assert_int_eq(c25_table_reclaim(f.t, 64), 1);
+	ck_assert_int_eq(reserve(f.t, "x.example", 300, &b), 0);
+	ck_assert(c25_addr_eq(&b.magic, &a[2].magic));
+	verify();
+}
+END_TEST
+
+/* It has one of the transit addresses it left when it goes back there. */
+START_TEST(moves_back_after_a_migration)
+{
+	struct c25_assignment a, b;
+	struct c25_table *t;
+
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c1"), 1);
+	fx_pool(&f, C25_POOL_V4_TRANSIT, 0, "169.254.65.0/24");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, 1, "169.254.66.0/24");
+	fx_publish(&f);
+	ck_assert_int_eq(reserve(f.t, "a.example", 300, &a), 0);
+	ck_assert_int_eq(c25_table_move(f.t, a.ref, 1, &b), 0);
+	t = migrate(2048);
+	c25_table_detach(f.t);
+	f.t = t;
+	fx_publish(&f);
+	verify();
+	ck_assert_int_eq(c25_table_by_key(f.t, &a.domain, &a.destination,
+	    &b), 0);
+	ck_assert_int_eq(c25_table_move(f.t, b.ref, 0, &b), 0);
+	ck_assert(c25_addr_eq(&a.magic, &b.magic));
+	ck_assert(c25_addr_eq(&a.transit, &b.transit));
+	verify();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -168,6 +228,8 @@ main(void)
 	tcase_add_test(tc, killed_before_the_rename);
 	tcase_add_test(tc, refused_while_it_is_copied);
 	tcase_add_test(tc, no_renewal_is_lost);
+	tcase_add_loop_test(tc, quarantines_go_along, 0, 2);
+	tcase_add_test(tc, moves_back_after_a_migration);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
