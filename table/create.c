@@ -200,9 +200,6 @@ copy_registry(struct c25_table *t, const struct c25_table *old)
 	}
 	atomic_store(&t->h->p.current,
 	    atomic_load(&old->h->p.current) & ~(uint64_t)1);
-	/* addresses that were in use lately are to come last here too */
-	for (unsigned i = 0; !old->foreign && i < C25_POOLS_MAX; i++)
-		t->h->pools[i].cursor = old->h->pools[i].cursor;
 }
 
 static int
@@ -276,6 +273,31 @@ copy_renewals(struct c25_table *t, struct c25_table *old,
 			    ~C25_LEASE_GONE);
 }
 
+/* The pools it has now, so that it is of use before a policy is published.
+ * Another version's aren't known. */
+static int
+copy_pools(struct c25_table *t, const struct c25_table *old,
+    struct c25_error *err)
+{
+	int bytes;
+
+	if (old->foreign)
+		return 0;
+	if ((bytes = c25_pool_copy(t, old)) < 0)
+		return c25_fail(err, bytes, "%s: damaged: move it away and "
+		    "restart conn25d", old->path);
+	if (bytes > 0 && fallocate(t->fd, 0, (off_t)t->l.arena, bytes) != 0 &&
+	    errno != EOPNOTSUPP)
+		return c25_fail(err, -errno, "%s: no room for the pools' "
+		    "bitmaps (%d bytes): %s", t->dir, bytes, strerror(errno));
+	c25_rebuild_pools(t);
+	/* addresses that were in use lately are to come last here too */
+	for (unsigned i = 0; i < C25_POOLS_MAX; i++)
+		if (old->h->pools[i].cursor < t->h->pools[i].nbits)
+			t->h->pools[i].cursor = old->h->pools[i].cursor;
+	return 0;
+}
+
 /*
  * All that is in the old table, which is retired, but for what is derived.
  * Answers from it go on as long as they can.
@@ -295,7 +317,8 @@ copy_all(struct c25_table *t, struct c25_table *old, struct c25_error *err)
 	atomic_store(&t->h->closed, old->foreign ? 0 :
 	    atomic_load(&old->h->closed));
 	if ((r = copy_assignments(t, old, copies, err)) == 0 &&
-	    (r = copy_ended(t, old, err)) == 0) {
+	    (r = copy_ended(t, old, err)) == 0 &&
+	    (r = copy_pools(t, old, err)) == 0) {
 		freeze(old);
 		copy_renewals(t, old, copies);
 	}

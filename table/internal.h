@@ -303,6 +303,9 @@ int c25_pool_reset(struct c25_table *t);
  */
 int c25_pool_prepare(struct c25_table *t, unsigned set,
 	const struct c25_policy *p, struct c25_error *err);
+/* Make the active set of a table that nobody uses yet that of another.
+ * Returns: as c25_pool_prepare(); -EUCLEAN. */
+int c25_pool_copy(struct c25_table *t, const struct c25_table *old);
 /* Do both sets say the same, so that the bitmaps fit either? */
 bool c25_pool_same_sets(const struct c25_table *t);
 /* Is the address in a pool of this kind that an assignment over this

@@ -419,14 +419,40 @@ sort_by_base(struct c25_poolset_d *s, size_t count)
 		s->by_base[i] = order[i].range;
 }
 
+/* Bytes of arena that the bitmaps of a set need. */
+static uint64_t
+set_bytes(const struct c25_poolset_d *s)
+{
+	uint32_t nbits[C25_POOLS_MAX];
+	uint64_t bytes = 0;
+
+	pool_sizes(s, nbits);
+	for (unsigned i = 0; i < C25_POOLS_MAX; i++)
+		if (nbits[i] > 0)
+			bytes += bitmap_words(nbits[i]) * 8;
+	return bytes;
+}
+
+int
+c25_pool_copy(struct c25_table *t, const struct c25_table *old)
+{
+	struct c25_poolset_d *s = c25_poolset(t, (unsigned)(atomic_load(
+	    &t->h->p.current) & 1));
+	uint64_t bytes;
+
+	memcpy(s, c25_pool_active(old), sizeof(*s));
+	bytes = set_bytes(s);
+	return bytes > C25_ARENA_BYTES ? -EUCLEAN : (int)bytes;
+}
+
 int
 c25_pool_prepare(struct c25_table *t, unsigned set,
     const struct c25_policy *p, struct c25_error *err)
 {
 	struct c25_poolset_d *s = c25_poolset(t, set);
-	uint32_t nbits[C25_POOLS_MAX], base[C25_POOLS_MAX] = { 0 };
+	uint32_t base[C25_POOLS_MAX] = { 0 };
 	struct c25_spec_range in;
-	uint64_t bytes = 0;
+	uint64_t bytes;
 	size_t n = 0;
 
 	s->count = 0;
@@ -453,10 +479,7 @@ c25_pool_prepare(struct c25_table *t, unsigned set,
 	sort_by_base(s, n);
 	c25_step();
 	s->count = (uint32_t)n;
-	pool_sizes(s, nbits);
-	for (unsigned i = 0; i < C25_POOLS_MAX; i++)
-		if (nbits[i] > 0)
-			bytes += bitmap_words(nbits[i]) * 8;
+	bytes = set_bytes(s);
 	if (bytes > C25_ARENA_BYTES)
 		return c25_fail(err, -EINVAL, "pools: too many addresses in "
 		    "all: use smaller pools");

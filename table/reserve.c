@@ -186,6 +186,17 @@ c25_commit(struct c25_table *t, const struct c25_draft *w,
 	return seq;
 }
 
+/* A table made in the place of another version's has no pools before conn25d
+ * publishes some: that is no answer to who has a policy with pools. */
+static bool
+lacks_pools(const struct c25_table *t, const struct c25_policy *policy,
+    enum c25_family family)
+{
+	return c25_policy_has_pool(policy, family) && t->h->pools[
+	    family == C25_V6 ? C25_POOL_V6_MAGIC :
+	    C25_POOL_V4_MAGIC].nbits == 0;
+}
+
 /* The new reservation, under the lock. */
 static int
 reserve_locked(struct c25_table *t, const struct c25_policy *policy,
@@ -204,6 +215,8 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 		return -ESTALE;
 	if (c25_table_closed(t))
 		return -EBUSY;
+	if (lacks_pools(t, policy, w->destination.family))
+		return -ESTALE;
 	r = c25_walk(t, p, out);
 	if (r == 0 && renew(t, out, until) == 0)
 		return 0;

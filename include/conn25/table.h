@@ -237,7 +237,8 @@ struct c25_want {
  * pool kind, or C25_POOL_KINDS for the table); -EAFNOSUPPORT (no pool of
  * that family); -ESTALE (the policy is no longer current and the pools it
  * knew changed: load it again); -EUCLEAN (table damaged); -EINVAL.
- * -ESTALE also means that the table was retired: attach to its successor.
+ * -ESTALE also means that the table was retired (attach to its successor),
+ * or that it has no pools yet.
  * -EBUSY: it has not begun yet.
  * On failure nothing stays taken.
  */

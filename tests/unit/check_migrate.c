@@ -217,6 +217,40 @@ START_TEST(moves_back_after_a_migration)
 }
 END_TEST
 
+/* The new table is there and conn25d has published nothing yet, or was killed:
+ * names it doesn't know are answered too, and never with "no pool". */
+START_TEST(not_published_yet)
+{
+	struct c25_error err = { "" };
+	struct c25_assignment a, b;
+	struct c25_policy *p;
+	struct c25_table *t;
+
+	ck_assert_int_eq(reserve(f.t, "a.example", 300, &a), 0);
+	if (_i == 1)		/* as another version would have made it */
+		f.t->h->p.fingerprint ^= 1;
+	t = migrate(2048);
+	c25_table_detach(f.t);
+	f.t = t;
+	/* what the module does */
+	ck_assert_msg(c25_table_policy(f.t, &p, &err) == 0, "%s", err.text);
+	c25_policy_unref(f.p);
+	f.p = p;
+	ck_assert_int_eq(reserve(f.t, "b.example", 300, &b), _i == 1 ?
+	    -ESTALE : 0);
+	if (_i == 0) {
+		ck_assert(!c25_addr_eq(&a.magic, &b.magic));
+		verify();
+	}
+	ck_assert_int_eq(reserve(f.t, "a.example", 300, &b), 0);
+	ck_assert(c25_addr_eq(&a.magic, &b.magic));
+	fx_publish(&f);
+	verify();
+	ck_assert_int_eq(reserve(f.t, "c.example", 300, &b), 0);
+	verify();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -230,6 +264,7 @@ main(void)
 	tcase_add_test(tc, no_renewal_is_lost);
 	tcase_add_loop_test(tc, quarantines_go_along, 0, 2);
 	tcase_add_test(tc, moves_back_after_a_migration);
+	tcase_add_loop_test(tc, not_published_yet, 0, 2);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
