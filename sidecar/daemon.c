@@ -299,6 +299,23 @@ table_resize(struct c25_daemon *d, uint32_t want, struct c25_buf *out)
 	d->table = old;
 }
 
+/* Make way for a new table where there is one that can't be read. */
+static int
+table_set_aside(struct c25_daemon *d, struct c25_error *why)
+{
+	struct c25_error err = { "" };
+	char kept[280];
+	int r = c25_table_set_aside(d->run_dir, kept, &err);
+
+	if (r == 0)
+		c25_log(C25_LOG_ERROR, "table: %s: it is now %s, and a new one "
+			"is filled from the database: start Unbound with the "
+			"module of this version", why->text, kept);
+	else
+		*why = err;
+	return r;
+}
+
 /* Attach to the table that is there, or make one. */
 static int
 table_open(struct c25_daemon *d, const struct c25_config *cfg,
@@ -320,7 +337,10 @@ table_open(struct c25_daemon *d, const struct c25_config *cfg,
 	if ((r == -EPROTO || r == -EAGAIN) &&
 			(r = table_migrate(d, want, err)) == 0)
 		return 0;
-	if (r == -ESTALE)
+	if (r == -EPROTO) {
+		if ((r = table_set_aside(d, err)) != 0)
+			return r;
+	} else if (r == -ESTALE)
 		c25_log(C25_LOG_INFO, "table: %s/%s is from before the last "
 			"reboot: making a new one", d->run_dir,
 			C25_TABLE_FILE);

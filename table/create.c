@@ -106,12 +106,12 @@ make_file(struct c25_table *t, uint32_t capacity, gid_t gid, char tmp[280],
 	return 0;
 }
 
-/* Give the new file its name. Returns: 0; -errno with err. */
+/* Give a file its name. Returns: 0; -errno with err. */
 static int
-put_in_place(struct c25_table *t, const char *tmp, struct c25_error *err)
+put_in_place(const char *file, const char *name, struct c25_error *err)
 {
-	if (rename(tmp, t->path) != 0)
-		return c25_fail(err, -errno, "%s: can't rename it: %s", tmp,
+	if (rename(file, name) != 0)
+		return c25_fail(err, -errno, "%s: can't rename it: %s", file,
 		    strerror(errno));
 	return 0;
 }
@@ -170,7 +170,7 @@ c25_table_create(const char *run_dir, uint32_t capacity, gid_t gid,
 
 		if (told)
 			freeze(old);
-		r = put_in_place(t, tmp, err);
+		r = put_in_place(tmp, t->path, err);
 		if (told)
 			retire_end(old, r == 0);
 		c25_table_detach(old);
@@ -347,7 +347,7 @@ c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
 		goto out;
 	}
 	if ((r = copy_all(t, old, err)) == 0)
-		r = put_in_place(t, tmp, err);
+		r = put_in_place(tmp, t->path, err);
 	retire_end(old, r == 0);
 	if (r != 0)
 		goto out;
@@ -359,5 +359,37 @@ out:
 		(void)unlink(tmp);
 	c25_table_detach(t);
 	c25_table_detach(old);
+	return r;
+}
+
+int
+c25_table_set_aside(const char *run_dir, char kept[static 280],
+    struct c25_error *err)
+{
+	const uint32_t frozen = C25_FROZEN;
+	struct c25_prefix_d prefix = { 0 };
+	struct c25_table *t;
+	int r;
+
+	kept[0] = '\0';
+	if ((r = c25_table_handle(run_dir, &t, err)) != 0)
+		return r;
+	t->fd = open(t->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (t->fd < 0 || pread(t->fd, &prefix, sizeof(prefix), 0) !=
+	    (ssize_t)sizeof(prefix) || prefix.magic != C25_TABLE_MAGIC) {
+		r = c25_fail(err, t->fd < 0 ? -errno : -EUCLEAN, "%s: not a "
+		    "conn25 table: remove it and restart conn25d", t->path);
+		goto out;
+	}
+	(void)snprintf(kept, 280, "%s.format-%u", t->path,
+	    prefix.slot_format);
+	if ((r = put_in_place(t->path, kept, err)) != 0)
+		goto out;
+	/* who maps it sees that; it may see the new file first */
+	if (pwrite(t->fd, &frozen, sizeof(frozen), offsetof(struct
+	    c25_prefix_d, retired)) != (ssize_t)sizeof(frozen))
+		r = c25_fail(err, -EIO, "%s: can't be retired", kept);
+out:
+	c25_table_detach(t);
 	return r;
 }

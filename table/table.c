@@ -156,7 +156,11 @@ check_prefix(struct c25_table *t, const struct c25_prefix_d *p, off_t size,
 		    "conn25d", t->path, p->capacity);
 	if (p->fingerprint == C25_TABLE_FINGERPRINT)
 		c25_layout_compute(p->capacity, &t->l);
-	else if (!foreign_too || !foreign_layout(t, p))
+	else if (foreign_too && !foreign_layout(t, p))
+		return c25_fail(err, -EPROTO, "%s: its assignments are of a "
+		    "form (%u) that this version of conn25 doesn't know, "
+		    "which has %u", t->path, p->slot_format, C25_SLOT_FORMAT);
+	else if (!foreign_too)
 		return c25_fail(err, -EPROTO, "%s: made by another version "
 		    "of conn25 (layout %016llx, this one has %016llx): "
 		    "restart conn25d, which takes over what is in it, and "

@@ -131,6 +131,14 @@ int c25_table_migrate(const char *run_dir, uint32_t capacity, gid_t gid,
 	__attribute__((warn_unused_result));
 
 /*
+ * Put a table that c25_table_migrate() can't read (-EPROTO) out of the way, as
+ * table.format-N: nothing in it is used any more. Process: conn25d only.
+ * Returns: 0 and the path it has now; -errno with err.
+ */
+int c25_table_set_aside(const char *run_dir, char kept[static 280],
+	struct c25_error *err) __attribute__((warn_unused_result));
+
+/*
  * Map an existing table.
  * Returns: 0; -ENOENT (nothing there yet); -EACCES; -EPROTO (made by another
  * version: another layout fingerprint); -EUCLEAN (damaged: sizes or offsets

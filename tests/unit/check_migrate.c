@@ -251,6 +251,42 @@ START_TEST(not_published_yet)
 }
 END_TEST
 
+/* One that can't be read makes way, and who maps it sees that. */
+START_TEST(of_an_unknown_form)
+{
+	struct c25_error err = { "" };
+	struct c25_table *t;
+	char kept[280], was[300];
+
+	(void)snprintf(was, sizeof(was), "%s/table.format-2", f.dir);
+	f.t->h->p.fingerprint ^= 1;
+	f.t->h->p.slot_format = 2;
+	ck_assert_int_eq(c25_table_migrate(f.dir, 2048, (gid_t)-1, &t, &err),
+	    -EPROTO);
+	ck_assert_ptr_nonnull(strstr(err.text, "form (2)"));
+	ck_assert(!c25_table_retired(f.t));
+	ck_assert_msg(c25_table_set_aside(f.dir, kept, &err) == 0, "%s",
+	    err.text);
+	ck_assert_str_eq(kept, was);
+	ck_assert(c25_table_retired(f.t));
+	ck_assert_int_eq(access(kept, F_OK), 0);
+	c25_table_detach(f.t);
+	ck_assert_int_eq(c25_table_set_aside(f.dir, kept, &err), -ENOENT);
+	ck_assert_int_eq(c25_table_create(f.dir, 1024, (gid_t)-1, &f.t, &err),
+	    0);
+	ck_assert_int_eq(access(was, F_OK), 0);
+	ck_assert(c25_table_closed(f.t));
+	c25_table_detach(f.t);
+	/* no table at all is nothing to be kept */
+	ck_assert_int_eq(truncate(was, 90), 0);
+	(void)snprintf(kept, sizeof(kept), "%s/table", f.dir);
+	ck_assert_int_eq(rename(was, kept), 0);
+	ck_assert_int_eq(c25_table_set_aside(f.dir, kept, &err), -EUCLEAN);
+	ck_assert_int_eq(c25_table_create(f.dir, 1024, (gid_t)-1, &f.t, &err),
+	    0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -265,6 +301,7 @@ main(void)
 	tcase_add_loop_test(tc, quarantines_go_along, 0, 2);
 	tcase_add_test(tc, moves_back_after_a_migration);
 	tcase_add_loop_test(tc, not_published_yet, 0, 2);
+	tcase_add_test(tc, of_an_unknown_form);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
