@@ -100,29 +100,38 @@ reachable(struct c25_table *t, const struct c25_assignment *a)
 	return true;
 }
 
+/* An address that somebody has, or had and still keeps. */
+struct holder {
+	struct c25_addr addr;
+	uint64_t key_hash;	/* of the assignment */
+	uint64_t until_ms;	/* 0: it lives; else end of its quarantine */
+};
+
+/* What a check collects. */
+struct audit {
+	struct holder *magic;		/* of the living; then those of ... */
+	struct holder *transit;		/* ... the ended behind them */
+	size_t living, ended;
+};
+
 static int
 by_address(const void *a, const void *b)
 {
-	return c25_addr_cmp(a, b);
+	const struct holder *x = a, *y = b;
+
+	return c25_addr_cmp(&x->addr, &y->addr);
 }
 
 /* Does any address occur twice? Sorts them. */
 static bool
-has_twin(struct c25_addr *all, size_t n)
+has_twin(struct holder *all, size_t n)
 {
 	qsort(all, n, sizeof(*all), by_address);
 	for (size_t i = 1; i < n; i++)
-		if (c25_addr_eq(&all[i - 1], &all[i]))
+		if (c25_addr_eq(&all[i - 1].addr, &all[i].addr))
 			return true;
 	return false;
 }
-
-/* What a check collects. */
-struct audit {
-	struct c25_addr *magic;		/* of the living; then those of ... */
-	struct c25_addr *transit;	/* ... the ended behind them */
-	size_t living, ended;
-};
 
 static int
 audit_slot(struct c25_table *t, uint32_t i, struct audit *u,
@@ -144,8 +153,8 @@ audit_slot(struct c25_table *t, uint32_t i, struct audit *u,
 		return c25_fail(err, -EUCLEAN, "table: slot %u (%s) is "
 		    "missing from an index, or there twice", i,
 		    c25_name_to_text(a.domain.wire, a.domain.len, text));
-	u->magic[u->living] = a.magic;
-	u->transit[u->living++] = a.transit;
+	u->magic[u->living] = (struct holder){ a.magic, p.hash, 0 };
+	u->transit[u->living++] = (struct holder){ a.transit, p.hash, 0 };
 	return 0;
 }
 
@@ -156,34 +165,62 @@ audit_ended(struct c25_table *t, uint32_t i, struct audit *u)
 	struct c25_slot_d *s = c25_slot(t, i);
 	size_t at = u->living + u->ended;
 	union c25_content_d c;
+	struct holder h;
 
 	if (c25_slot_read(s, &c) == 1 || c.live.state != C25_SLOT_LIVE ||
 	    (atomic_load(&s->lease_end_ms) & C25_LEASE_GONE) == 0)
 		return;
-	u->magic[at] = u->transit[at] = (struct c25_addr){
-	    .family = c.live.family };
-	memcpy(u->magic[at].bytes, c.live.magic, 16);
-	memcpy(u->transit[at].bytes, c.live.transit, 16);
+	h = (struct holder){ { .family = c.live.family }, c.live.key_hash,
+	    c25_wheel_end_of(atomic_load(&s->lease_end_ms)) };
+	u->magic[at] = u->transit[at] = h;
+	memcpy(u->magic[at].addr.bytes, c.live.magic, 16);
+	memcpy(u->transit[at].addr.bytes, c.live.transit, 16);
 	u->ended++;
 }
 
-/* Each taken bit of a pool has an owner, and each owner's bit is taken. */
+/* Of the holders of one address, which are next to each other: has one that
+ * lives it before another assignment's quarantine is over? */
+static bool
+too_early(const struct holder *all, size_t n, uint64_t now_ms)
+{
+	const struct holder *living = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (all[i].until_ms == 0)
+			living = &all[i];
+	for (size_t i = 0; living != NULL && i < n; i++)
+		if (all[i].until_ms > now_ms &&
+		    all[i].key_hash != living->key_hash)
+			return true;
+	return false;
+}
+
+/* Each taken bit of a pool has an owner, and each owner's bit is taken; and
+ * nobody has what is kept for another. */
 static int
-audit_pools(struct c25_table *t, struct c25_addr *all, size_t n,
+audit_pools(struct c25_table *t, struct holder *all, size_t n,
     uint64_t *marked, struct c25_error *err)
 {
+	uint64_t now_ms = c25_now_ms();
 	char text[C25_ADDR_TEXT_MAX];
+	size_t same;
 	bool taken;
 
 	qsort(all, n, sizeof(*all), by_address);
-	for (size_t i = 0; i < n; i++) {
-		if ((i > 0 && c25_addr_eq(&all[i - 1], &all[i])) ||
-		    !c25_pool_knows(t, &all[i], &taken))
+	for (size_t i = 0; i < n; i += same) {
+		for (same = 1; i + same < n && c25_addr_eq(&all[i].addr,
+		    &all[i + same].addr);)
+			same++;
+		if (too_early(&all[i], same, now_ms))
+			return c25_fail(err, -EUCLEAN, "table: %s has an owner "
+			    "and is in another one's quarantine",
+			    c25_addr_format(&all[i].addr, text));
+		if (!c25_pool_knows(t, &all[i].addr, &taken))
 			continue;
 		if (!taken)
 			return c25_fail(err, -EUCLEAN, "table: %s is in use "
 			    "and counts as free",
-			    c25_addr_format(&all[i], text));
+			    c25_addr_format(&all[i].addr, text));
 		(*marked)++;
 	}
 	return 0;

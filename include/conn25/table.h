@@ -418,8 +418,9 @@ void c25_table_usage(struct c25_table *t, struct c25_usage *out);
 
 /*
  * Check every invariant: each slot reachable by its three indexes and in the
- * wheel at a time when it isn't too late, no address with two owners, no key
- * twice, bitmaps and counters equal to what is assigned or in quarantine.
+ * wheel at a time when it isn't too late, no address with two owners or in
+ * another one's quarantine, no key twice, bitmaps and counters equal to what
+ * is assigned or in quarantine.
  * Locks: table, for the whole check. For tests and `status`.
  * Returns: 0; -EUCLEAN with err naming the first violation.
  */

@@ -356,6 +356,48 @@ START_TEST(ended_but_in_use_keeps_its_addresses)
 }
 END_TEST
 
+/* Let somebody else's ended slot have the address of a living one. */
+static void
+give_away(const struct c25_assignment *living, uint32_t ended, bool magic)
+{
+	struct c25_slot_d *s = c25_slot(f.t, ended);
+	struct c25_addr was = { .family = C25_V4 };
+	union c25_content_d c;
+
+	ck_assert_int_eq(c25_lock(f.t), 0);
+	ck_assert_uint_ne(c25_slot_read(s, &c), 1);
+	c25_unlink(f.t, ended, &c);
+	memcpy(was.bytes, magic ? c.live.magic : c.live.transit, 16);
+	memcpy(magic ? c.live.magic : c.live.transit, magic ?
+	    living->magic.bytes : living->transit.bytes, 16);
+	(void)c25_slot_write(s, &c);
+	c25_link(f.t, ended, &c);
+	c25_pool_give(f.t, &was);
+	c25_unlock(f.t);
+}
+
+/* An address is somebody's before another one's quarantine is over: verify
+ * sees it. It may be the same one's. */
+START_TEST(verify_sees_a_broken_quarantine)
+{
+	struct c25_assignment a, b;
+	struct c25_error err = { "" };
+
+	pass_ms(0);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	ck_assert_int_eq(fx_reserve(&f, _i < 2 ? "b.example" : "a.example",
+	    _i < 2 ? "10.0.0.1" : "10.0.0.2", &b, NULL), 0);
+	ck_assert_int_eq(c25_table_drop(f.t, b.ref), 0);
+	verify();
+	give_away(&a, b.ref.slot, _i % 2);
+	ck_assert_int_eq(c25_table_verify(f.t, &err), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(err.text, "quarantine"));
+	pass_ms(C25_QUARANTINE_S * 1000 + 1);
+	verify();
+}
+END_TEST
+
 /* Connectors 0 and 1 have pools of their own, 2 and 3 share one. */
 static void
 two_connectors(void)
@@ -1219,6 +1261,7 @@ main(void)
 	tcase_add_test(tc, reclaims_after_a_long_sleep);
 	tcase_add_test(tc, dropped_keeps_its_addresses_for_the_quarantine);
 	tcase_add_test(tc, ended_but_in_use_keeps_its_addresses);
+	tcase_add_loop_test(tc, verify_sees_a_broken_quarantine, 0, 4);
 	tcase_add_test(tc, moved_to_another_connector);
 	tcase_add_test(tc, moved_within_one_pool_keeps_its_transit_address);
 	tcase_add_test(tc, closed_until_it_begins);
