@@ -176,6 +176,10 @@ void c25_slot_end(struct c25_table *t, uint32_t i, uint64_t lease_end_ms);
 void c25_slot_free(struct c25_table *t, uint32_t i,
 	const union c25_content_d *c, bool gone);
 
+/* Free one that has ended and whose addresses a newer version has: it is of no
+ * more use. C25_NIL is fine. */
+void c25_slot_free_former(struct c25_table *t, uint32_t i);
+
 /* ---- reserve.c ---- */
 
 /* Slots looked at to find one that is over, when there is no other. */

@@ -40,22 +40,6 @@ find_former(struct c25_table *t, const union c25_content_d *now,
 	return C25_NIL;
 }
 
-/* A version that ended and whose addresses a newer one has: its slot is of no
- * more use. */
-static void
-free_former(struct c25_table *t, uint32_t i)
-{
-	struct c25_slot_d *s = c25_slot(t, i);
-	union c25_content_d c;
-
-	if (s == NULL || c25_slot_read(s, &c) == 1)
-		return;
-	c25_wheel_remove(t, i);
-	atomic_store(&s->lease_end_ms, 0);
-	c25_step();
-	c25_slot_free(t, i, &c, true);
-}
-
 /* What a move works on. */
 struct move {
 	struct c25_assignment a;	/* as it is */
@@ -128,9 +112,9 @@ move_locked(struct c25_table *t, struct c25_ref ref, uint16_t connector,
 	(void)atomic_fetch_add(&t->h->unlinks, 1);
 	c25_step();
 	if (c25_addr_eq(&k->transit, &m.a.transit))
-		free_former(t, ref.slot);
+		c25_slot_free_former(t, ref.slot);
 	else
-		free_former(t, m.former);
+		c25_slot_free_former(t, m.former);
 	c25_enqueue(t, k->slot, seq);
 	return c25_slot_assignment(t, k->slot, out) == 0 ? 0 : -EUCLEAN;
 }

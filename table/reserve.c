@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define RENEW_SLACK_MS 10000	/* added, so that most renewals write nothing */
+#define FORMER_MAX 8		/* ended slots of one key; then one is reused */
 #define TURN_EACH 2		/* slots looked at with each new assignment */
 
 /*
@@ -100,28 +101,78 @@ c25_take_slots(struct c25_table *t, size_t name_len, struct c25_taken *k)
 }
 
 /*
- * Take slots and addresses, all or nothing.
+ * The oldest of the slots that ended and had this key, if there are many and
+ * its addresses are good for this connector: who is dropped over and over gets
+ * those again, as its chain would become endless.
+ * Returns: its slot, with its addresses in *k, or C25_NIL.
+ */
+static uint32_t
+former_of(struct c25_table *t, const struct c25_draft *d,
+    struct c25_taken *k)
+{
+	bool six = d->destination.family == C25_V6;
+	uint32_t i = atomic_load(c25_bucket(t, C25_BY_KEY, d->key_hash));
+	struct c25_taken with = *k;
+	uint32_t found = C25_NIL;
+	struct c25_slot_d *s;
+	unsigned count = 0;
+
+	for (unsigned n = 0; n < C25_CHAIN_MAX &&
+	    (s = c25_slot(t, i)) != NULL; n++) {
+		struct c25_addr magic = d->destination, transit = magic;
+		union c25_content_d c;
+
+		if (atomic_load(&s->words[C25_KEY_HASH_WORD]) ==
+		    d->key_hash && c25_slot_read(s, &c) != 1 &&
+		    c25_slot_is_gone(s, &c) &&
+		    c.live.family == magic.family) {
+			memcpy(magic.bytes, c.live.magic, 16);
+			memcpy(transit.bytes, c.live.transit, 16);
+			count++;
+			if (c25_pool_fits(t, six ? C25_POOL_V6_MAGIC :
+			    C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, &magic) &&
+			    c25_pool_fits(t, six ? C25_POOL_V6_TRANSIT :
+			    C25_POOL_V4_TRANSIT, d->connector, &transit)) {
+				found = i;
+				with.magic = magic;
+				with.transit = transit;
+			}
+		}
+		i = atomic_load(&s->next[C25_BY_KEY]);
+	}
+	if (count < FORMER_MAX || found == C25_NIL)
+		return C25_NIL;
+	*k = with;
+	return found;
+}
+
+/*
+ * Take slots and addresses, all or nothing. *former becomes the slot that has
+ * these addresses already, or C25_NIL.
  * Returns: 0; -ENOSPC; -EAFNOSUPPORT; -EUCLEAN.
  */
 static int
-take_all(struct c25_table *t, const struct c25_want *w, uint16_t connector,
-    struct c25_taken *k, int *full)
+take_all(struct c25_table *t, const struct c25_draft *d, struct c25_taken *k,
+    uint32_t *former, int *full)
 {
-	bool six = w->destination.family == C25_V6;
+	bool six = d->destination.family == C25_V6;
 	enum c25_pool_kind magic = six ? C25_POOL_V6_MAGIC :
 	    C25_POOL_V4_MAGIC;
 	enum c25_pool_kind transit = six ? C25_POOL_V6_TRANSIT :
 	    C25_POOL_V4_TRANSIT;
 	int r;
 
+	*former = C25_NIL;
 	set_full(full, C25_POOL_KINDS);
-	if ((r = c25_take_slots(t, w->name->len, k)) != 0)
+	if ((r = c25_take_slots(t, d->name->len, k)) != 0)
 		goto fail;
+	if ((*former = former_of(t, d, k)) != C25_NIL)
+		return 0;
 	set_full(full, magic);
 	if ((r = c25_pool_take(t, (uint16_t)magic, &k->magic)) != 0)
 		goto fail;
 	set_full(full, transit);
-	r = c25_pool_take(t, c25_pool_pick(t, transit, connector),
+	r = c25_pool_take(t, c25_pool_pick(t, transit, d->connector),
 	    &k->transit);
 	if (r == 0)
 		return 0;
@@ -207,7 +258,7 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 	    .key_hash = p->hash, .lease_end_ms = until + RENEW_SLACK_MS };
 	union c25_content_d c;
 	struct c25_taken k;
-	uint32_t seq;
+	uint32_t former, seq;
 	int r;
 
 	if (atomic_load(&t->h->p.retired) != 0 ||
@@ -224,13 +275,14 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 		return r;
 	(void)c25_wheel_turn(t, TURN_EACH);
 	d.connector = pick_connector(t, policy, w->app);
-	r = take_all(t, w, d.connector, &k, full);
+	r = take_all(t, &d, &k, &former, full);
 	if (r == -ENOSPC && c25_wheel_turn(t, C25_TURN_WHEN_FULL) > 0)
-		r = take_all(t, w, d.connector, &k, full);
+		r = take_all(t, &d, &k, &former, full);
 	if (r != 0)
 		return r;
 	seq = c25_commit(t, &d, &k, &c);
 	c25_link(t, k.slot, &c);
+	c25_slot_free_former(t, former);
 	c25_enqueue(t, k.slot, seq);
 	r = c25_slot_assignment(t, k.slot, out);
 	out->created = true;

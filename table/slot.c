@@ -390,3 +390,17 @@ c25_slot_free(struct c25_table *t, uint32_t i, const union c25_content_d *c,
 			if (c->live.cont[k] != C25_NIL)
 				c25_slot_wipe(t, c->live.cont[k]);
 }
+
+void
+c25_slot_free_former(struct c25_table *t, uint32_t i)
+{
+	struct c25_slot_d *s = c25_slot(t, i);
+	union c25_content_d c;
+
+	if (s == NULL || c25_slot_read(s, &c) == 1)
+		return;
+	c25_wheel_remove(t, i);
+	atomic_store(&s->lease_end_ms, 0);
+	c25_step();
+	c25_slot_free(t, i, &c, true);
+}

@@ -347,8 +347,10 @@ int c25_table_restore(struct c25_table *t, const struct c25_saved *list,
 int c25_table_reclaim(struct c25_table *t, uint32_t steps);
 
 /*
- * End an assignment at once. Its addresses stay out of use for the
- * quarantine. Locks: table. Returns: 0; -ENOENT; -errno.
+ * End an assignment at once. Its addresses stay out of use for the quarantine;
+ * only the same name and destination, when that is dropped over and over, gets
+ * one of its former addresses back. Locks: table.
+ * Returns: 0; -ENOENT; -errno.
  */
 int c25_table_drop(struct c25_table *t, struct c25_ref ref);
 

@@ -143,6 +143,18 @@ op_move_within_a_pool(void)
 	    c25_table_move(f.t, a.ref, 3, &a) != 0;
 }
 
+/* So often that it gets former addresses back. */
+static int
+op_drop_over_and_over(void)
+{
+	struct c25_assignment a;
+
+	for (int i = 0; i < 12; i++)
+		if (reserve(101, &a) != 0 || c25_table_drop(f.t, a.ref) != 0)
+			return 1;
+	return reserve(101, &a);
+}
+
 static int
 op_reclaim(void)
 {
@@ -247,6 +259,7 @@ static const struct {
 	{ .name = "reserve a long name", .op = op_reserve_long_name },
 	{ .name = "renew", .op = op_renew },
 	{ .name = "drop", .op = op_drop, .drops = true },
+	{ .name = "drop over and over", .op = op_drop_over_and_over },
 	{ .name = "move", .op = op_move, .moves = true },
 	{ .name = "move back", .op = op_move_back, .moves = true },
 	{ .name = "move within a pool", .op = op_move_within_a_pool,

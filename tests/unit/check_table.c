@@ -356,6 +356,73 @@ START_TEST(ended_but_in_use_keeps_its_addresses)
 }
 END_TEST
 
+/* Far more often than a chain may be long. Neither it nor its neighbours in the
+ * index come to harm, and it takes no more than some slots and addresses. */
+START_TEST(dropped_over_and_over)
+{
+	struct c25_assignment a, b;
+	struct c25_usage u;
+	char domain[32];
+
+	pass_ms(0);
+	for (int i = 0; i < 400; i++) {
+		(void)snprintf(domain, sizeof(domain), "o%d.example", i);
+		ck_assert_int_eq(fx_reserve(&f, domain, "10.0.0.1", &b, NULL),
+		    0);
+	}
+	for (int i = 0; i < 2 * C25_CHAIN_MAX; i++) {
+		ck_assert_int_eq(fx_reserve(&f, "n.example", "10.0.0.1", &a,
+		    NULL), 0);
+		ck_assert(a.created);
+		ck_assert_int_eq(c25_table_by_magic(f.t, &a.magic, &b), 0);
+		ck_assert(c25_name_eq(&a.domain, &b.domain));
+		ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
+	}
+	verify();
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.assignments, 400);
+	ck_assert_uint_le(u.ended, 32);
+	ck_assert_int_eq(fx_reserve(&f, "n.example", "10.0.0.1", &a, NULL),
+	    0);
+	for (int i = 0; i < 400; i++) {
+		struct c25_name n;
+		struct c25_addr d = fx_addr("10.0.0.1");
+
+		(void)snprintf(domain, sizeof(domain), "o%d.example", i);
+		n = fx_name(domain);
+		ck_assert_int_eq(c25_table_by_key(f.t, &n, &d, &b), 0);
+	}
+	pass_ms(C25_QUARANTINE_S * 1000 + 2 * C25_WHEEL_TICK_MS);
+	ck_assert_int_gt(c25_table_reclaim(f.t, 1000), 0);
+	verify();
+	ck_assert_int_eq(c25_table_by_ref(f.t, a.ref, &b), 0);
+}
+END_TEST
+
+/* Its former addresses are of no pool now: it gets others. */
+START_TEST(dropped_over_and_over_before_a_reload)
+{
+	struct c25_assignment a, b;
+
+	for (int i = 0; i < 300; i++) {
+		ck_assert_int_eq(fx_reserve(&f, "n.example", "10.0.0.1", &a,
+		    NULL), 0);
+		ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
+		if (i % 50 != 49)
+			continue;
+		f.range_count = 0;
+		fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, i % 100 ==
+		    49 ? "100.65.0.0/16" : "100.64.0.0/16");
+		fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+		    "169.254.64.0/18");
+		fx_publish(&f);
+	}
+	ck_assert_int_eq(fx_reserve(&f, "n.example", "10.0.0.1", &b, NULL),
+	    0);
+	verify();
+}
+END_TEST
+
 /* Let somebody else's ended slot have the address of a living one. */
 static void
 give_away(const struct c25_assignment *living, uint32_t ended, bool magic)
@@ -1261,6 +1328,8 @@ main(void)
 	tcase_add_test(tc, reclaims_after_a_long_sleep);
 	tcase_add_test(tc, dropped_keeps_its_addresses_for_the_quarantine);
 	tcase_add_test(tc, ended_but_in_use_keeps_its_addresses);
+	tcase_add_test(tc, dropped_over_and_over);
+	tcase_add_test(tc, dropped_over_and_over_before_a_reload);
 	tcase_add_loop_test(tc, verify_sees_a_broken_quarantine, 0, 4);
 	tcase_add_test(tc, moved_to_another_connector);
 	tcase_add_test(tc, moved_within_one_pool_keeps_its_transit_address);
