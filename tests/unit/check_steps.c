@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -50,13 +51,19 @@ static _Atomic bool go_on;
 static pthread_t second_thread;
 static struct c25_table *second_table;
 
+static void
+wait_for(_Atomic bool *what, int at_most_ms)
+{
+	for (; at_most_ms > 0 && !atomic_load(what); at_most_ms -= 10)
+		(void)poll(NULL, 0, 10);
+}
+
 /* The second stands in the middle of its recovery. */
 static void
 second_step(void)
 {
 	atomic_store(&second_is_in, true);
-	for (int i = 0; i < 500 && !atomic_load(&go_on); i++)
-		(void)usleep(10000);
+	wait_for(&go_on, 5000);
 	atomic_store(&second_is_in, false);
 }
 
@@ -78,8 +85,7 @@ first_step(void)
 {
 	ck_assert_int_eq(pthread_create(&second_thread, NULL, second_main,
 	    NULL), 0);
-	for (int i = 0; i < 100 && !atomic_load(&second_is_in); i++)
-		(void)usleep(10000);
+	wait_for(&second_is_in, 1000);
 }
 
 START_TEST(one_recovers_at_a_time)
@@ -164,7 +170,7 @@ START_TEST(acknowledged_during_a_rebuild)
 }
 END_TEST
 
-/* ---- renewals while the table is copied ----------------------------------- */
+/* ---- renewals while the table is copied ---------------------------------- */
 
 static struct c25_assignment told;
 static int told_result;
