@@ -88,6 +88,8 @@ to_errno(const struct c25_db *d, int code)
 			return EUCLEAN;
 		return e == ENOSPC || e == EDQUOT ? ENOSPC :
 			e == EFBIG ? EFBIG : EIO;
+	case SQLITE_CONSTRAINT:
+		return EINVAL;	/* sound, but it won't have the row */
 	default:	/* CORRUPT, NOTADB, ERROR: not what we made */
 		return EUCLEAN;
 	}
@@ -111,6 +113,8 @@ remedy(int e)
 	case EMFILE:
 	case ENFILE:
 		return "raise the limit of open files";
+	case EINVAL:
+		return "undo what was changed in its tables";
 	default:
 		return "check the disk";
 	}

@@ -154,7 +154,8 @@ int c25_db_meta_write(struct c25_db *d, const struct c25_db_meta *meta,
 
 /*
  * Make an error of SQLite's code: "stateDir X: what: why: what to do".
- * Returns: -EUCLEAN (damaged), -ENOSPC, -EIO, -EROFS, -EBUSY, -ENOMEM.
+ * Returns: -EUCLEAN (damaged), -EINVAL (a constraint: it is sound), -ENOSPC,
+ * -EIO, -EROFS, -EBUSY, -ENOMEM.
  */
 int c25_db_fail(struct c25_db *d, int code, const char *what,
 	struct c25_error *err);

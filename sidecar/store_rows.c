@@ -40,18 +40,18 @@ static const struct table {
 	const char *put, *remove;
 } tables[C25_STORE_KINDS] = {
 	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii",
-		"INSERT INTO assignment VALUES"
-		" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
-		" ON CONFLICT (domain, destination)"
-		" DO UPDATE SET magic = ?3, transit = ?4,"
-		"  app = ?5, connector = ?6, lease_s = ?7, stored_s = ?8"
-		" WHERE magic <> ?3 OR transit <> ?4 OR app <> ?5"
-		"  OR connector <> ?6 OR lease_s <> ?7",
+		"INSERT OR REPLACE INTO assignment"
+		" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
+		" WHERE NOT EXISTS (SELECT 1 FROM assignment"
+		"  WHERE domain = ?1 AND destination = ?2 AND magic = ?3"
+		"  AND transit = ?4 AND app = ?5 AND connector = ?6"
+		"  AND lease_s = ?7)",
 		"DELETE FROM assignment"
 		" WHERE domain = ?1 AND destination = ?2" },
 	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii",
 		"INSERT INTO mapping VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-		" ON CONFLICT DO UPDATE SET destination = ?3, app = ?4,"
+		" ON CONFLICT (peer, transit)"
+		" DO UPDATE SET destination = ?3, app = ?4,"
 		"  boot = ?5, sent_ms = ?6"
 		" WHERE destination <> ?3 OR app <> ?4 OR boot <> ?5"
 		"  OR sent_ms <> ?6",

@@ -130,6 +130,31 @@ is_even(void *ctx, const struct c25_name *domain,
 	    0;
 }
 
+/* One that is there already comes back with the address of another one that
+ * has ended unnoticed. */
+START_TEST(a_magic_address_goes_to_who_is_there_already)
+{
+	struct c25_store_assignment a = assignment("a.example", "10.0.0.1"),
+	    b = assignment("b.example", "10.0.0.1");
+	char aside[256];
+
+	a.transit = sf_addr("169.254.64.1");
+	b.transit = sf_addr("169.254.64.2");
+	b.magic = sf_addr("100.64.0.77");
+	sf_start();
+	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+	ck_assert_int_eq(c25_store_put_assignment(sf, &b), 0);
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	a.magic = b.magic;
+	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+	reopen();
+	ck_assert_uint_eq(sf_glob("conn25.db.damaged-*", aside), 0);
+	ck_assert_uint_eq(sf_load_assignments(), 1);
+	ck_assert(c25_name_eq(&sf_got.a[0].domain, &a.domain));
+	ck_assert(c25_addr_eq(&sf_got.a[0].magic, &b.magic));
+}
+END_TEST
+
 START_TEST(what_has_ended_is_swept)
 {
 	struct c25_store_stats stats;
@@ -704,6 +729,7 @@ main(void)
 	tcase_add_checked_fixture(tc, sf_setup, sf_teardown);
 	tcase_add_test(tc, assignments_come_back_as_they_were);
 	tcase_add_test(tc, a_magic_address_has_one_owner);
+	tcase_add_test(tc, a_magic_address_goes_to_who_is_there_already);
 	tcase_add_test(tc, what_has_ended_is_swept);
 	tcase_add_test(tc, mappings_come_back_as_they_were);
 	tcase_add_test(tc, the_newest_wins_and_what_is_removed_is_gone);

@@ -440,6 +440,28 @@ START_TEST(an_unfinished_new_one_is_no_obstacle)
 }
 END_TEST
 
+/* Somebody has been at its tables: it is sound for all that. */
+START_TEST(a_row_that_is_refused_is_no_damage)
+{
+	char aside[256];
+
+	sf_start();
+	ck_assert_int_eq(sf_map(1, 1, 1), 0);
+	ck_assert_int_eq(sf_map(2, 2, 2), 0);
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	sf_sql("CREATE UNIQUE INDEX alien ON mapping (sent_ms)");
+	ck_assert_int_eq(sf_map(1, 1, 2), 0);
+	ck_assert_int_eq(c25_store_flush(sf), -EIO);
+	ck_assert_uint_eq(sf_glob("conn25.db.damaged-*", aside), 0);
+	sf_logged("undo what was changed", 1);
+	sf_sql("DROP INDEX alien");
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	sf_close();
+	sf_open();
+	ck_assert_uint_eq(sf_load_mappings(), 2);
+}
+END_TEST
+
 /* ---- hostile rows -------------------------------------------------------- */
 
 #define GOOD_A "INSERT INTO assignment VALUES (x'017800', x'0a000001'," \
@@ -565,6 +587,7 @@ main(void)
 	ADD_ROWS(tc, a_damaged_database_is_set_aside, damage_rows);
 	tcase_add_test(tc, what_is_set_aside_is_never_overwritten);
 	tcase_add_test(tc, a_newer_version_is_set_aside_with_its_log);
+	tcase_add_test(tc, a_row_that_is_refused_is_no_damage);
 	tcase_add_test(tc, a_log_without_its_database_is_set_aside);
 	tcase_add_test(tc, an_unfinished_new_one_is_no_obstacle);
 	ADD_ROWS(tc, rows_that_make_no_sense_are_skipped, bad_rows);
