@@ -11,6 +11,7 @@
 
 #define RESTORE_BATCH 256	/* while the table's lock is held once */
 #define PUT_AGAIN_AT_ONCE 65536	/* assignments in a tick */
+#define LEASE_SLACK_S 10	/* the table adds no more than that */
 
 struct c25_keep {
 	struct c25_store *store;
@@ -24,14 +25,22 @@ struct c25_keep {
 
 /* ---- to the store -------------------------------------------------------- */
 
-/* How long the last promise can have been. */
+/*
+ * How long a lease is to last if it is put back at any time from now on: what
+ * may be promised by the present policy, or what an earlier one, or a flow,
+ * has made of it if that is longer.
+ */
 static uint32_t
-lease_length(const struct c25_policy *p)
+lease_length(const struct c25_policy *p, const struct c25_assignment *a)
 {
-	uint32_t ttl = c25_policy_max_ttl(p);
+	uint64_t length = c25_policy_max_ttl(p), now = c25_now_ms();
+	uint64_t left = a->lease_end_ms <= now ? 0 :
+		(a->lease_end_ms - now + 999) / 1000;
 
-	return ttl < C25_LEASE_MIN_S ? C25_LEASE_MIN_S :
-		ttl > C25_LEASE_MAX_S ? C25_LEASE_MAX_S : ttl;
+	if (left > length + LEASE_SLACK_S)
+		length = left;
+	return length < C25_LEASE_MIN_S ? C25_LEASE_MIN_S :
+		length > C25_LEASE_MAX_S ? C25_LEASE_MAX_S : (uint32_t)length;
 }
 
 void
@@ -50,7 +59,7 @@ c25_keep_put(struct c25_keep *k, const struct c25_assignment *a)
 		.magic = a->magic, .transit = a->transit,
 		.app = c25_policy_app(k->policy, m.app),
 		.connector = connector == NULL ? "" : connector,
-		.lease_s = lease_length(k->policy) });
+		.lease_s = lease_length(k->policy, a) });
 	if (r != 0 && !k->told) {
 		k->told = true;
 		c25_log(C25_LOG_ERROR, "assignments: one can't be kept for a "

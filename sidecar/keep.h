@@ -18,8 +18,11 @@
  *              ended. Only a table that has not begun is filled from it.
  *   policy     assignments whose domain is not rewritten any more, or whose
  *              magic address is in no pool, are not put back, and removed.
- *   leases     a lease is kept as a length: what was promised last can't have
- *              been longer than that from now on.
+ *   leases     a lease is kept as a length, so that renewing it writes
+ *              nothing: the longest that the policy allows, or what is left
+ *              of it when it is noted, if that is longer (maxTTL was
+ *              lowered). What is put back gets all of that again: it lasts
+ *              longer than was promised, never shorter.
  *   threads    the loop's; the store's thread reads the table.
  */
 #ifndef CONN25_KEEP_H

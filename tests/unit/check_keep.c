@@ -251,6 +251,39 @@ START_TEST(what_ends_unnoticed_is_swept)
 }
 END_TEST
 
+START_TEST(a_lower_max_ttl_shortens_no_promise)
+{
+	struct c25_assignment a, b;
+	struct c25_name n = fx_name("n1.example");
+	struct c25_want day = { .name = &n, .destination =
+	    fx_addr("10.0.0.1"), .ttl_s = 86400 };
+
+	f.max_ttl_s = 86400;
+	fx_publish(&f);
+	c25_keep_policy(keep, f.p);
+	ck_assert_int_eq(c25_table_reserve(f.t, f.p, &day, &a, NULL), 0);
+	c25_keep_put(keep, &a);
+	reserve(3, &b);
+	ck_assert_int_eq(c25_store_flush(store), 0);
+	f.max_ttl_s = 60;
+	fx_publish(&f);
+	c25_keep_policy(keep, f.p);
+	c25_keep_tick(keep, c25_now_ms());
+	stop();
+	lose_table("100.64.0.0/16");
+	open_store();
+	start_keep();
+	ck_assert_int_eq(c25_table_by_key(f.t, &a.domain, &a.destination,
+	    &a), 0);
+	ck_assert_uint_ge(a.lease_end_ms, c25_now_ms() + 86390 * 1000);
+	/* this one was promised for 300 s */
+	ck_assert_int_eq(c25_table_by_key(f.t, &b.domain, &b.destination,
+	    &b), 0);
+	ck_assert_uint_ge(b.lease_end_ms, c25_now_ms() + 290 * 1000);
+	ck_assert_uint_le(b.lease_end_ms, c25_now_ms() + 330 * 1000);
+}
+END_TEST
+
 START_TEST(a_smaller_table_takes_what_it_can)
 {
 	struct c25_assignment a;
@@ -287,6 +320,7 @@ main(void)
 	tcase_add_test(tc, what_the_policy_does_not_have_stays_away);
 	tcase_add_test(tc, a_table_that_lives_on_is_the_truth);
 	tcase_add_test(tc, what_ends_unnoticed_is_swept);
+	tcase_add_test(tc, a_lower_max_ttl_shortens_no_promise);
 	tcase_add_test(tc, a_smaller_table_takes_what_it_can);
 	suite_add_tcase(s, tc);
 	return run_suite(s);

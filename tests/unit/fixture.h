@@ -32,6 +32,7 @@ struct fixture {
 	struct c25_policy *p;
 	struct c25_spec_range ranges[FIXTURE_RANGES];
 	size_t range_count;
+	uint32_t max_ttl_s;		/* 0: 300 */
 };
 
 static inline struct c25_name
@@ -77,7 +78,8 @@ fx_publish(struct fixture *f)
 	struct c25_policy_spec spec = { .apps = &app, .app_count = 1,
 	    .domains = &d, .domain_count = 1, .connectors = &c,
 	    .connector_count = 1, .ranges = f->ranges,
-	    .range_count = f->range_count, .max_ttl_s = 300 };
+	    .range_count = f->range_count,
+	    .max_ttl_s = f->max_ttl_s != 0 ? f->max_ttl_s : 300 };
 	struct c25_error err = { "" };
 	uint8_t *blob;
 	size_t len;
