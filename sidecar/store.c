@@ -338,7 +338,8 @@ write_batch(struct c25_store *s, struct c25_error *err)
 	int r = 0;
 
 	if (s->batch_left > 0 && s->sorted == NULL &&
-			(s->sorted = c25_set_sorted(&s->batch)) == NULL)
+			(c25_set_settle(&s->batch) != 0 ||
+			(s->sorted = c25_set_sorted(&s->batch)) == NULL))
 		return c25_fail(err, -ENOMEM, "%s: can't be written: out of "
 			"memory", s->db.path);
 	while (r == 0 && (s->batch_left > 0 || s->meta_due))
@@ -408,6 +409,7 @@ take(struct c25_store *s)
 	struct c25_set fresh = { 0 };
 
 	memcpy(fresh.key, s->set.key, sizeof(fresh.key));
+	fresh.serial = s->set.serial;
 	s->batch = s->set;
 	s->set = fresh;
 	s->batch_left = s->stats.pending = s->batch.count;

@@ -28,6 +28,7 @@ struct c25_change {
 	uint16_t room;			/* allocated for bytes */
 	uint8_t kind;			/* enum c25_store_kind */
 	bool remove;
+	uint64_t serial;		/* of the put that made it as it is */
 	uint8_t bytes[];
 };
 
@@ -41,11 +42,13 @@ struct c25_set {
 	size_t mask;			/* slots - 1; 0: none yet */
 	size_t count;
 	size_t kinds[C25_STORE_KINDS];	/* of these */
+	uint64_t serial;		/* of the last put; goes on over
+					 * c25_set_clear() */
 	struct c25_set_chunk *first, *last;
 };
 
 struct c25_set_cursor {
-	const struct c25_set_chunk *chunk;
+	struct c25_set_chunk *chunk;
 	size_t at;
 	bool begun;
 };
@@ -62,6 +65,14 @@ int c25_set_put(struct c25_set *set, enum c25_store_kind kind, bool remove,
  * end. */
 const struct c25_change *c25_set_next(const struct c25_set *set,
 	struct c25_set_cursor *cursor);
+
+/*
+ * Of assignments that were put with the same magic or the same transit address
+ * only the last one can still have it: what the others have is made a removal.
+ * Written in the order of the keys one of those might win.
+ * Returns: 0; -ENOMEM, and the set is as before.
+ */
+int c25_set_settle(struct c25_set *set) __attribute__((warn_unused_result));
 
 /*
  * All changes by kind and key, NULL behind the last: written in this order

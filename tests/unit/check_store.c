@@ -46,7 +46,7 @@ START_TEST(assignments_come_back_as_they_were)
 	struct c25_store_assignment a = assignment("wiki.example",
 	    "10.1.2.3"), six;
 	char app[C25_APP_NAME_MAX + 1], connector[C25_CONNECTOR_NAME_MAX + 1];
-	struct c25_addr first;
+	struct c25_addr first, first_transit;
 	int64_t before = (int64_t)time(NULL);
 
 	memset(app, 'a', sizeof(app));
@@ -70,6 +70,8 @@ START_TEST(assignments_come_back_as_they_were)
 	ck_assert_int_eq(c25_store_put_assignment(sf, &six), 0);
 	a.destination = sf_addr("10.1.2.4");
 	first = a.magic;
+	first_transit = a.transit;
+	a.transit = sf_addr("169.254.64.99");
 	a.magic = sf_addr("100.64.0.99");
 	a.connector = "";
 	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
@@ -82,7 +84,9 @@ START_TEST(assignments_come_back_as_they_were)
 		ck_assert(c25_name_eq(&got->domain, &want->domain));
 		ck_assert(c25_addr_eq(&got->magic, want == &a &&
 		    got->destination.bytes[3] == 3 ? &first : &want->magic));
-		ck_assert(c25_addr_eq(&got->transit, &want->transit));
+		ck_assert(c25_addr_eq(&got->transit, want == &a &&
+		    got->destination.bytes[3] == 3 ? &first_transit :
+		    &want->transit));
 		ck_assert_str_eq(got->app, want->app);
 		ck_assert_uint_eq(got->lease_s, want->lease_s);
 		ck_assert_int_ge(got->stored_s, before);
@@ -155,6 +159,29 @@ START_TEST(a_magic_address_goes_to_who_is_there_already)
 }
 END_TEST
 
+/* The disk stalls: an address goes from one to another, and on, before the
+ * first of them is written. The last has it, wherever its key sorts. */
+START_TEST(the_last_in_a_batch_has_the_address)
+{
+	static const char *const names[] = { "a.example", "c.example",
+	    "b.example" };
+	struct c25_store_assignment a;
+
+	sf_start();
+	for (int i = 0; i < 3; i++) {
+		unsigned last = (unsigned)(_i + i) % 3;
+
+		/* each time another one is the last */
+		a = assignment(names[last], "10.0.0.1");
+		a.transit = sf_nth(169, 100 + last);
+		ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+	}
+	reopen();
+	ck_assert_uint_eq(sf_load_assignments(), 1);
+	ck_assert(c25_name_eq(&sf_got.a[0].domain, &a.domain));
+}
+END_TEST
+
 START_TEST(what_has_ended_is_swept)
 {
 	struct c25_store_stats stats;
@@ -168,6 +195,7 @@ START_TEST(what_has_ended_is_swept)
 		a = assignment("swept.example", text);
 		a.magic.bytes[2] = (uint8_t)(i / 250);
 		a.magic.bytes[3] = (uint8_t)(i % 250);
+		a.transit = sf_nth(169, i);
 		ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
 	}
 	ck_assert_int_eq(c25_store_flush(sf), 0);
@@ -730,6 +758,7 @@ main(void)
 	tcase_add_test(tc, assignments_come_back_as_they_were);
 	tcase_add_test(tc, a_magic_address_has_one_owner);
 	tcase_add_test(tc, a_magic_address_goes_to_who_is_there_already);
+	tcase_add_loop_test(tc, the_last_in_a_batch_has_the_address, 0, 3);
 	tcase_add_test(tc, what_has_ended_is_swept);
 	tcase_add_test(tc, mappings_come_back_as_they_were);
 	tcase_add_test(tc, the_newest_wins_and_what_is_removed_is_gone);
