@@ -262,6 +262,8 @@ on_reclaim(void *ctx)
 			strerror(-r), d->run_dir, C25_TABLE_FILE);
 	} else if (r > 0) {
 		c25_log(C25_LOG_DETAIL, "table: %d assignments are over", r);
+		if (d->keep != NULL)
+			c25_keep_freed(d->keep);
 	}
 	/* there may be more, if it freed as many as it may have looked at */
 	c25_timer_set(&d->reclaim, r > RECLAIM_SLOTS / 2 ? 0 :

@@ -19,7 +19,9 @@ struct c25_keep {
 	struct c25_policy *policy;
 	bool again;		/* everything is being put again */
 	uint32_t cursor;	/* ... up to here */
-	uint64_t sweep_ms;	/* next look for what has ended */
+	bool sweep;		/* something may have ended unnoticed */
+	uint64_t sweep_ms;	/* next look for that anyway */
+	uint64_t hold_ms;	/* none before: what found no room is kept */
 	bool told;		/* that one couldn't be noted */
 };
 
@@ -51,6 +53,8 @@ c25_keep_put(struct c25_keep *k, const struct c25_assignment *a)
 		c25_policy_connector(k->policy, a->connector);
 	int r;
 
+	/* who reserves also frees what is over */
+	k->sweep = true;
 	/* it goes on until its lease ends, but not over a restart */
 	if (!c25_policy_match(k->policy, a->domain.wire, a->domain.len, &m))
 		return;
@@ -65,6 +69,12 @@ c25_keep_put(struct c25_keep *k, const struct c25_assignment *a)
 		c25_log(C25_LOG_ERROR, "assignments: one can't be kept for a "
 			"restart: %s", strerror(-r));
 	}
+}
+
+void
+c25_keep_freed(struct c25_keep *k)
+{
+	k->sweep = true;
 }
 
 /* Called by the store's thread. */
@@ -93,8 +103,9 @@ c25_keep_tick(struct c25_keep *k, uint64_t now_ms)
 		else
 			k->again = false;
 	}
-	if (now_ms < k->sweep_ms)
+	if (now_ms < k->hold_ms || (!k->sweep && now_ms < k->sweep_ms))
 		return;
+	k->sweep = false;
 	k->sweep_ms = now_ms + C25_KEEP_SWEEP_MS;
 	c25_store_sweep_assignments(k->store, is_alive, k->table);
 }
@@ -104,9 +115,11 @@ c25_keep_tick(struct c25_keep *k, uint64_t now_ms)
 struct restoring {
 	struct c25_keep *k;
 	bool closed;			/* the table is to be filled */
+	bool others;			/* now with other transit addresses */
 	struct c25_saved list[RESTORE_BATCH];
 	size_t count;
-	size_t restored, forbidden, ended, failed;
+	size_t restored, forbidden, ended, failed, deferred;
+	uint32_t longest_s;		/* of the leases */
 	int r;				/* why the last one failed */
 };
 
@@ -127,8 +140,18 @@ restore_batch(struct restoring *t)
 	for (size_t i = 0; r >= 0 && i < t->count; i++) {
 		switch (results[i]) {
 		case 0:
-		case -EEXIST:
 			t->restored++;
+			continue;
+		case -EEXIST:
+			continue;
+		case -EADDRNOTAVAIL:
+			t->deferred++;
+			continue;
+		case -ENOSPC:
+			/* it may still be counted on: a reboot with more room
+			 * finds it */
+			t->failed++;
+			t->r = results[i];
 			continue;
 		case -ERANGE:
 		case -EAFNOSUPPORT:
@@ -167,6 +190,8 @@ restore_one(void *ctx, const struct c25_store_assignment *a)
 	const struct c25_policy *p = t->k->policy;
 	struct c25_match m;
 
+	if (a->lease_s > t->longest_s)
+		t->longest_s = a->lease_s;
 	if (!t->closed) {
 		/* the table has lived on: what it doesn't have has ended */
 		if (!is_alive(t->k->table, &a->domain, &a->destination)) {
@@ -185,6 +210,7 @@ restore_one(void *ctx, const struct c25_store_assignment *a)
 		.destination = a->destination, .magic = a->magic,
 		.transit = a->transit,
 		.connector = connector_of(p, m.app, a->connector),
+		.keep_transit = !t->others,
 		.lease_end_ms = c25_now_ms() + a->lease_s * 1000ull };
 	return t->count == RESTORE_BATCH ? restore_batch(t) : 0;
 }
@@ -204,6 +230,19 @@ load(struct c25_keep *k, struct c25_error *err)
 		err);
 	if (r == 0)
 		r = restore_batch(t);
+	if (r == 0 && t->deferred > 0) {
+		/* whose transit address went with its pool takes another one
+		 * only when all the others have theirs */
+		t->others = true;
+		t->failed = t->forbidden = 0;
+		r = c25_store_load_assignments(k->store, restore_one, t,
+			&loaded, err);
+		if (r == 0)
+			r = restore_batch(t);
+	}
+	if (t->failed > 0)
+		k->hold_ms = c25_now_ms() + 1000ull * (t->longest_s +
+			C25_QUARANTINE_S);
 	if (r < 0 && err != NULL && err->text[0] == '\0')
 		c25_fail(err, r, "assignments: can't be put back: %s",
 			strerror(-r));

@@ -16,6 +16,14 @@
  *   truth      is the table, as long as it is there: Unbound goes on assigning
  *              while conn25d is away. What the database has beyond that has
  *              ended. Only a table that has not begun is filled from it.
+ *   dead       what has ended is removed from the database soon after its
+ *              addresses were freed, and at once when somebody else has one
+ *              of them. The wall clock decides nothing, so what ended just
+ *              before the table was lost gets a whole lease again. If there
+ *              isn't room for all of them, those that were noted last come
+ *              first; the others stay in the database for their lease.
+ *   transit    who can have its own transit address gets it, before anybody
+ *              is given another one.
  *   policy     assignments whose domain is not rewritten any more, or whose
  *              magic address is in no pool, are not put back, and removed.
  *   leases     a lease is kept as a length, so that renewing it writes
@@ -35,7 +43,7 @@
 #include "conn25/table.h"
 #include "store.h"
 
-#define C25_KEEP_SWEEP_MS (10u * 60 * 1000)	/* for what has ended */
+#define C25_KEEP_SWEEP_MS (10u * 60 * 1000)	/* if nobody knows of any */
 
 struct c25_keep;
 
@@ -56,6 +64,9 @@ void c25_keep_policy(struct c25_keep *k, struct c25_policy *policy);
 
 /* Note an assignment; one that is noted already costs next to nothing. */
 void c25_keep_put(struct c25_keep *k, const struct c25_assignment *a);
+
+/* Some have ended: look for them in the store soon. */
+void c25_keep_freed(struct c25_keep *k);
 
 /* Each second: put everything again when the store asks, in pieces, and now
  * and then look for what has ended. */

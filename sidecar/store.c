@@ -22,6 +22,7 @@
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 #define LOOK_MS 1000u			/* is the file still there? */
 #define SWEEP_ROWS 4096		/* between two looks for other work */
+#define SWEEP_PAUSE 16		/* times what the last sweep took */
 #define PAUSE_MS 1000u			/* after a failure, doubled ... */
 #define PAUSE_MAX_MS 30000u		/* ... up to this */
 #define RENEW_MS 60000u			/* between two on account of damage */
@@ -60,6 +61,9 @@ struct c25_store {
 	bool complete;			/* all mappings were put again */
 	uint64_t attempts;
 	bool sweep;			/* a walk is wanted or under way */
+	bool sweep_more;		/* ... and then another one */
+	uint64_t sweep_begun_ms;
+	uint64_t sweep_next_ms;		/* not before */
 	struct c25_store_cursor sweep_at;	/* the writer's */
 	bool (*alive)(void *ctx, const struct c25_name *domain,
 		const struct c25_addr *destination);
@@ -214,14 +218,30 @@ c25_store_sweep_assignments(struct c25_store *s,
 	const struct c25_addr *destination), void *ctx)
 {
 	(void)pthread_mutex_lock(&s->mutex);
-	if (!s->sweep) {
-		s->sweep = true;
-		s->alive = alive;
-		s->alive_ctx = ctx;
-		memset(&s->sweep_at, 0, sizeof(s->sweep_at));
+	s->alive = alive;
+	s->alive_ctx = ctx;
+	s->sweep_more = true;
+	if (s->sweep_next_ms <= monotonic_ms())
 		(void)pthread_cond_signal(&s->work);
-	}
 	(void)pthread_mutex_unlock(&s->mutex);
+}
+
+/* Is there a piece of a walk to be done? The mutex is held. */
+static bool
+sweep_due(struct c25_store *s)
+{
+	uint64_t now;
+
+	if (s->sweep || !s->sweep_more)
+		return s->sweep;
+	now = monotonic_ms();
+	if (now < s->sweep_next_ms)
+		return false;
+	s->sweep = true;
+	s->sweep_more = false;
+	s->sweep_begun_ms = now;
+	memset(&s->sweep_at, 0, sizeof(s->sweep_at));
+	return true;
 }
 
 /* One key of the database. */
@@ -255,6 +275,9 @@ sweep_piece(struct c25_store *s)
 		return;
 	(void)pthread_mutex_lock(&s->mutex);
 	s->sweep = false;
+	s->sweep_next_ms = monotonic_ms();
+	s->sweep_next_ms += (s->sweep_next_ms - s->sweep_begun_ms) *
+		SWEEP_PAUSE;
 	(void)pthread_mutex_unlock(&s->mutex);
 }
 
@@ -451,7 +474,7 @@ wait_for_work(struct c25_store *s)
 	struct timespec ts;
 
 	while (!s->stop && !s->hurry && (s->due_ms == 0 || now < s->due_ms) &&
-			now < look && !s->sweep) {
+			now < look && !sweep_due(s)) {
 		until = s->due_ms != 0 && s->due_ms < look ? s->due_ms : look;
 		ts = (struct timespec){ .tv_sec = (time_t)(until / 1000),
 			.tv_nsec = (long)(until % 1000) * 1000000 };
@@ -499,7 +522,7 @@ writer(void *ctx)
 		}
 		if (work)
 			attempt_locked(s);
-		if (s->sweep && !s->stop) {
+		if (sweep_due(s) && !s->stop) {
 			(void)pthread_mutex_unlock(&s->mutex);
 			sweep_piece(s);
 			(void)pthread_mutex_lock(&s->mutex);
@@ -588,7 +611,7 @@ int
 c25_store_open(const struct c25_store_options *options,
 	struct c25_store **out, struct c25_error *err)
 {
-	struct c25_error unheard;
+	struct c25_error unheard = { "" };
 	struct c25_store *s = NULL;
 	char boot_id[sizeof(s->meta.boot_id)];
 	bool fresh;
@@ -610,6 +633,8 @@ c25_store_open(const struct c25_store_options *options,
 		r = c25_mark_open(options->run_dir, &s->mark, err);
 	if (r == 0)
 		r = c25_db_open(&s->db, &fresh, err);
+	if (r == 0 && c25_rows_serial(&s->db, &s->set.serial, &unheard) != 0)
+		s->set.serial = 0;	/* loading will say so */
 	if (r != 0) {
 		c25_store_close(s);
 		return r;

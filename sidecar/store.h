@@ -49,7 +49,7 @@
  *              transaction is synced (synchronous=FULL: the epoch below
  *              promises peers that nothing was lost, so what is written
  *              must not be lost either).
- *   damage     a database that can't be read, isn't ours or is of a newer
+ *   damage     a database that can't be read, isn't ours or is of another
  *              version is renamed (conn25.db.damaged-TIME,
  *              conn25.db.version-N), never written to, and a new one made.
  *              Rows that make no sense are skipped and left alone. If the
@@ -161,7 +161,8 @@ struct c25_store_loaded {
 };
 
 /*
- * Give every row to `fn`, in no particular order; what it points to lives
+ * Give every row to `fn`, of assignments those first that were put or changed
+ * last, of mappings in no particular order; what it points to lives
  * until `fn` returns. `fn` may put and remove. If it returns other than 0 the
  * rest is left out.
  * Returns: 0; what fn returned; -EIO, -ENOMEM. Damage that shows only here
@@ -211,8 +212,9 @@ bool c25_store_wants(struct c25_store *s, enum c25_store_kind kind);
 
 /*
  * Walk through the database in pieces, and remove each assignment for which
- * alive() says false: one may have ended without anybody noticing. A walk
- * that is under way goes on; nothing more happens then.
+ * alive() says false: one may have ended without anybody noticing. If a walk
+ * is under way another one follows. Walks take no more than a small part of
+ * the time.
  * Threads: alive() is called by the store's own thread, until
  * c25_store_close().
  */

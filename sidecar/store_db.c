@@ -20,7 +20,7 @@
 
 #include "conn25/log.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define APPLICATION_ID 0x43323564	/* "C25d" */
 #define BUSY_MS 5000			/* others who look into it */
 #define EPOCH_LEN (C25_STORE_EPOCH_MAX - 1)
@@ -329,9 +329,9 @@ identify(struct c25_db *d, int64_t *version, struct c25_error *err)
 		return r;
 	if (id != APPLICATION_ID || *version < 1)
 		return c25_fail(err, -EUCLEAN, "no database of conn25");
-	if (*version > SCHEMA_VERSION)
+	if (*version != SCHEMA_VERSION)
 		return c25_fail(err, -EPROTO, "of version %lld, and this "
-			"conn25d knows no newer one than %d",
+			"conn25d knows none but %d",
 			(long long)*version, SCHEMA_VERSION);
 	if (sqlite3_db_readonly(d->sqlite, "main") == 1)
 		return c25_fail(err, -EROFS, "%s: can't be written: give "

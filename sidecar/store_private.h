@@ -43,7 +43,7 @@ struct c25_set {
 	size_t count;
 	size_t kinds[C25_STORE_KINDS];	/* of these */
 	uint64_t serial;		/* of the last put; goes on over
-					 * c25_set_clear() */
+					 * c25_set_clear(), and a restart */
 	struct c25_set_chunk *first, *last;
 };
 
@@ -185,6 +185,10 @@ void c25_rows_finalize(struct c25_db *d);
 /* Write one change. Returns: 0; -errno with err set; -EUCLEAN. */
 int c25_rows_write(struct c25_db *d, const struct c25_change *c,
 	struct c25_error *err) __attribute__((warn_unused_result));
+
+/* The highest serial number of an assignment. Returns: as above. */
+int c25_rows_serial(struct c25_db *d, uint64_t *out, struct c25_error *err)
+	__attribute__((warn_unused_result));
 
 /* See c25_store_load_*(); `now_ms` is the present in CLOCK_BOOTTIME. */
 int c25_rows_assignments(struct c25_db *d,

@@ -22,10 +22,11 @@ const char c25_rows_schema[] =
 	"  domain BLOB NOT NULL, destination BLOB NOT NULL,"
 	"  magic BLOB NOT NULL, transit BLOB NOT NULL, app TEXT NOT NULL,"
 	"  connector TEXT NOT NULL, lease_s INTEGER NOT NULL,"
-	"  stored_s INTEGER NOT NULL,"
+	"  stored_s INTEGER NOT NULL, serial INTEGER NOT NULL,"
 	"  PRIMARY KEY (domain, destination),"
 	/* who had it before has ended, whether that was noticed or not */
-	"  UNIQUE (magic) ON CONFLICT REPLACE) STRICT, WITHOUT ROWID;"
+	"  UNIQUE (magic) ON CONFLICT REPLACE,"
+	"  UNIQUE (transit) ON CONFLICT REPLACE) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE mapping ("
 	"  peer TEXT NOT NULL, transit BLOB NOT NULL,"
 	"  destination BLOB NOT NULL, app TEXT NOT NULL,"
@@ -35,27 +36,31 @@ const char c25_rows_schema[] =
 /* A put of what is there already touches no page. */
 static const struct table {
 	const char *name;
-	/* t text, b blob, i integer; the first C25_KEY_COLUMNS are the key */
+	/* t text, b blob, i integer; the first C25_KEY_COLUMNS are the key.
+	 * A serial number is no part of the change's bytes. */
 	const char *columns;
-	const char *put, *remove;
+	bool serial;
+	const char *put, *remove, *all;
 } tables[C25_STORE_KINDS] = {
-	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii",
+	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii", true,
 		"INSERT OR REPLACE INTO assignment"
-		" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
+		" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
 		" WHERE NOT EXISTS (SELECT 1 FROM assignment"
 		"  WHERE domain = ?1 AND destination = ?2 AND magic = ?3"
 		"  AND transit = ?4 AND app = ?5 AND connector = ?6"
 		"  AND lease_s = ?7)",
 		"DELETE FROM assignment"
-		" WHERE domain = ?1 AND destination = ?2" },
-	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii",
+		" WHERE domain = ?1 AND destination = ?2",
+		"SELECT * FROM assignment ORDER BY serial DESC" },
+	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii", false,
 		"INSERT INTO mapping VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
 		" ON CONFLICT (peer, transit)"
 		" DO UPDATE SET destination = ?3, app = ?4,"
 		"  boot = ?5, sent_ms = ?6"
 		" WHERE destination <> ?3 OR app <> ?4 OR boot <> ?5"
 		"  OR sent_ms <> ?6",
-		"DELETE FROM mapping WHERE peer = ?1 AND transit = ?2" },
+		"DELETE FROM mapping WHERE peer = ?1 AND transit = ?2",
+		"SELECT * FROM mapping" },
 };
 
 /* ---- encoding ----------------------------------------------------------- */
@@ -238,6 +243,9 @@ c25_rows_write(struct c25_db *d, const struct c25_change *c,
 
 	code = bind(stmt, t->columns, c->remove ? C25_KEY_COLUMNS :
 		(int)strlen(t->columns), c->bytes);
+	if (code == SQLITE_OK && t->serial && !c->remove)
+		code = sqlite3_bind_int64(stmt, (int)strlen(t->columns) + 1,
+			(int64_t)c->serial);
 	if (code == SQLITE_OK)
 		code = sqlite3_step(stmt);
 	(void)sqlite3_reset(stmt);
@@ -368,12 +376,10 @@ walk(struct c25_db *d, const struct table *t,
 {
 	struct reading reading = { 0 };
 	const char *first = "";
-	char sql[64];
 	int code = SQLITE_DONE, r;
 
 	*out = (struct c25_store_loaded){ 0 };
-	(void)snprintf(sql, sizeof(sql), "SELECT * FROM %s", t->name);
-	r = prepare(d, sql, &reading.stmt, err);
+	r = prepare(d, t->all, &reading.stmt, err);
 	if (r != 0)
 		return r;
 	while (out->stopped == 0 &&
@@ -446,6 +452,25 @@ c25_rows_mappings(struct c25_db *d, const struct c25_db_meta *now,
 
 	return walk(d, &tables[C25_STORE_MAPPINGS], one_mapping, &to, out,
 		err);
+}
+
+int
+c25_rows_serial(struct c25_db *d, uint64_t *out, struct c25_error *err)
+{
+	struct sqlite3_stmt *stmt = NULL;
+	int code, r = prepare(d, "SELECT max(serial) FROM assignment", &stmt,
+		err);
+
+	if (r != 0)
+		return r;
+	code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW && sqlite3_column_int64(stmt, 0) > 0)
+		*out = (uint64_t)sqlite3_column_int64(stmt, 0);
+	else
+		*out = 0;
+	(void)sqlite3_finalize(stmt);
+	return code == SQLITE_ROW ? 0 :
+		c25_db_fail(d, code, "can't be read", err);
 }
 
 /* Keys in their order, after the one that was last. */

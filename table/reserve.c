@@ -429,6 +429,8 @@ restore_transit(struct c25_table *t, const struct c25_saved *s,
 		*out = s->transit;
 		return 0;
 	}
+	if (s->keep_transit)
+		return -EADDRNOTAVAIL;
 	return c25_pool_take(t, c25_pool_pick(t, kind, s->connector), out);
 }
 

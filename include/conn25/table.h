@@ -324,12 +324,14 @@ struct c25_saved {
 	struct c25_addr magic;
 	struct c25_addr transit;
 	uint16_t connector;		/* registry index or _NONE */
+	bool keep_transit;		/* or not at all */
 	uint64_t lease_end_ms;		/* CLOCK_BOOTTIME */
 };
 
 /*
  * Put assignments back, with their magic addresses, and with their transit
- * addresses where those still are in a pool of their connector. Whether the
+ * addresses where those still are in a pool of their connector; else with
+ * another one, or with keep_transit not: -EADDRNOTAVAIL. Whether the
  * policy still has their domains is the caller's to know.
  * results[i]: 0; -EEXIST (the key is there already), -ERANGE (its magic
  * address is in no pool now), -EADDRINUSE, -ENOSPC, -EAFNOSUPPORT, -EINVAL.

@@ -45,13 +45,14 @@ stop(void)
 	keep = NULL;
 }
 
+static const char *transit = "169.254.64.0/18";
+
 static void
 pools(const char *magic)
 {
 	f.range_count = 0;
 	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, magic);
-	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
-	    "169.254.64.0/18");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE, transit);
 	fx_pool(&f, C25_POOL_V6_MAGIC, C25_CONNECTOR_NONE, "fd25:1::/64");
 	fx_pool(&f, C25_POOL_V6_TRANSIT, C25_CONNECTOR_NONE, "fd25:2::/64");
 	fx_publish(&f);
@@ -251,6 +252,102 @@ START_TEST(what_ends_unnoticed_is_swept)
 }
 END_TEST
 
+/* 16 fill the table and end; 16 others are in their place, and living, when
+ * the table is lost. `swept`: that was noticed. */
+START_TEST(the_living_come_before_the_dead)
+{
+	static struct c25_assignment a[16];
+	struct c25_assignment b;
+	struct c25_error err = { "" };
+	bool swept = _i == 1;
+
+	if (_i == 2)
+		transit = "169.254.64.0/28";	/* also for addresses */
+	c25_keep_free(keep);
+	c25_store_close(store);
+	c25_policy_unref(f.p);
+	f.p = NULL;
+	c25_table_detach(f.t);
+	ck_assert_int_eq(c25_table_create(f.dir, 16, (gid_t)-1, &f.t, &err),
+	    0);
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c0"), 0);
+	pools("100.64.0.0/16");
+	open_store();
+	start_keep();
+	fake_ms = c25_now_ms();
+	c25_clock_set(fake_clock);
+	for (int i = 0; i < 16; i++)
+		reserve(2 * i + 1, &b);
+	ck_assert_int_eq(c25_store_flush(store), 0);
+	fake_ms += 500 * 1000;
+	ck_assert_int_eq(c25_table_reclaim(f.t, 1000), 16);
+	if (swept)
+		c25_keep_freed(keep);
+	for (int i = 0; i < 16; i++)
+		reserve(2 * i + 101, &a[i]);
+	/* renewed since, one of them; that writes nothing */
+	c25_keep_put(keep, &a[0]);
+	ck_assert_int_eq(c25_store_flush(store), 0);
+	if (swept) {
+		struct c25_store_stats stats;
+
+		c25_keep_tick(keep, fake_ms);
+		do {
+			ck_assert_int_eq(c25_store_flush(store), 0);
+			c25_store_stats(store, &stats);
+		} while (stats.written < 3 * 16);
+	}
+	stop();
+	c25_policy_unref(f.p);
+	f.p = NULL;
+	c25_table_detach(f.t);
+	ck_assert_int_eq(c25_table_create(f.dir, 16, (gid_t)-1, &f.t, &err),
+	    0);
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c0"), 0);
+	pools("100.64.0.0/16");
+	open_store();
+	if (swept)
+		ck_assert_uint_eq(stored(), 16);
+	start_keep();
+	for (int i = 0; i < 16; i++) {
+		ck_assert_int_eq(c25_table_by_key(f.t, &a[i].domain,
+		    &a[i].destination, &b), 0);
+		ck_assert(c25_addr_eq(&a[i].magic, &b.magic));
+		ck_assert(c25_addr_eq(&a[i].transit, &b.transit));
+	}
+	verify();
+}
+END_TEST
+
+/* A pool has moved half way: who has to take another transit address doesn't
+ * take one that somebody has. */
+START_TEST(a_new_transit_address_is_nobodys)
+{
+	static struct c25_assignment a[32];
+	struct c25_assignment b;
+	int kept = 0;
+
+	transit = "169.254.64.0/27";
+	pools("100.64.0.0/16");
+	c25_keep_policy(keep, f.p);
+	for (int i = 0; i < 32; i++)
+		reserve(2 * i + 1, &a[i]);
+	stop();
+	transit = "169.254.64.16-169.254.64.47";
+	lose_table("100.64.0.0/16");
+	open_store();
+	start_keep();
+	for (int i = 0; i < 32; i++) {
+		ck_assert_int_eq(c25_table_by_key(f.t, &a[i].domain,
+		    &a[i].destination, &b), 0);
+		ck_assert(c25_addr_eq(&a[i].magic, &b.magic));
+		kept += c25_addr_eq(&a[i].transit, &b.transit);
+	}
+	ck_assert_int_eq(kept, 16);
+	verify();
+}
+END_TEST
+
 START_TEST(a_lower_max_ttl_shortens_no_promise)
 {
 	struct c25_assignment a, b;
@@ -305,6 +402,17 @@ START_TEST(a_smaller_table_takes_what_it_can)
 	c25_table_usage(f.t, &u);
 	ck_assert_uint_eq(u.assignments, 64);
 	verify();
+	/* nobody forgets the others: clients may count on them */
+	c25_keep_freed(keep);
+	c25_keep_tick(keep, c25_now_ms());
+	ck_assert_int_eq(c25_store_flush(store), 0);
+	stop();
+	lose_table("100.64.0.0/16");
+	open_store();
+	ck_assert_uint_eq(stored(), 100);
+	start_keep();
+	c25_table_usage(f.t, &u);
+	ck_assert_uint_eq(u.assignments, 100);
 }
 END_TEST
 
@@ -320,6 +428,8 @@ main(void)
 	tcase_add_test(tc, what_the_policy_does_not_have_stays_away);
 	tcase_add_test(tc, a_table_that_lives_on_is_the_truth);
 	tcase_add_test(tc, what_ends_unnoticed_is_swept);
+	tcase_add_loop_test(tc, the_living_come_before_the_dead, 0, 3);
+	tcase_add_test(tc, a_new_transit_address_is_nobodys);
 	tcase_add_test(tc, a_lower_max_ttl_shortens_no_promise);
 	tcase_add_test(tc, a_smaller_table_takes_what_it_can);
 	suite_add_tcase(s, tc);

@@ -161,6 +161,48 @@ END_TEST
 
 /* The disk stalls: an address goes from one to another, and on, before the
  * first of them is written. The last has it, wherever its key sorts. */
+START_TEST(a_transit_address_has_one_owner)
+{
+	struct c25_store_assignment a = assignment("a.example", "10.0.0.1"),
+	    b = assignment("b.example", "10.0.0.1");
+
+	b.magic = sf_addr("100.64.0.77");
+	sf_start();
+	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	ck_assert_int_eq(c25_store_put_assignment(sf, &b), 0);
+	reopen();
+	ck_assert_uint_eq(sf_load_assignments(), 1);
+	ck_assert(c25_name_eq(&sf_got.a[0].domain, &b.domain));
+}
+END_TEST
+
+/* Also over a restart; putting what is there doesn't make it new. */
+START_TEST(the_newest_come_first)
+{
+	struct c25_store_assignment a;
+	char text[32];
+
+	for (unsigned i = 0; i < 20; i++) {
+		sf_start();
+		(void)snprintf(text, sizeof(text), "10.0.0.%u", i * 7 % 20);
+		a = assignment("a.example", text);
+		a.magic = sf_nth(100, i);
+		a.transit = sf_nth(169, i);
+		ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+		a = assignment("a.example", "10.0.0.0");
+		a.magic = sf_nth(100, 0);
+		a.transit = sf_nth(169, 0);
+		ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+		sf_close();
+	}
+	sf_open();
+	ck_assert_uint_eq(sf_load_assignments(), 20);
+	for (unsigned i = 0; i < 20; i++)
+		ck_assert_uint_eq(sf_number_of(&sf_got.a[i].magic), 19 - i);
+}
+END_TEST
+
 START_TEST(the_last_in_a_batch_has_the_address)
 {
 	static const char *const names[] = { "a.example", "c.example",
@@ -206,7 +248,8 @@ START_TEST(what_has_ended_is_swept)
 		ck_assert_int_eq(c25_store_flush(sf), 0);
 		c25_store_stats(sf, &stats);
 	} while (stats.written < 15000);
-	ck_assert_uint_eq(asked, 15000);
+	/* the second may be done by the walk that was begun for the first */
+	ck_assert_uint_ge(asked, 15000);
 	ck_assert(!c25_store_wants(sf, C25_STORE_ASSIGNMENTS));
 	reopen();
 	ck_assert_uint_eq(sf_load_assignments(), 5000);
@@ -758,6 +801,8 @@ main(void)
 	tcase_add_test(tc, assignments_come_back_as_they_were);
 	tcase_add_test(tc, a_magic_address_has_one_owner);
 	tcase_add_test(tc, a_magic_address_goes_to_who_is_there_already);
+	tcase_add_test(tc, a_transit_address_has_one_owner);
+	tcase_add_test(tc, the_newest_come_first);
 	tcase_add_loop_test(tc, the_last_in_a_batch_has_the_address, 0, 3);
 	tcase_add_test(tc, what_has_ended_is_swept);
 	tcase_add_test(tc, mappings_come_back_as_they_were);
