@@ -264,7 +264,7 @@ c25_keep_start(struct c25_store *store, struct c25_table *table,
 	struct c25_error *err)
 {
 	struct c25_keep *k = calloc(1, sizeof(*k));
-	int r = 0;
+	int r;
 
 	*out = NULL;
 	if (k == NULL)
@@ -275,8 +275,7 @@ c25_keep_start(struct c25_store *store, struct c25_table *table,
 	k->sweep_ms = c25_now_ms() + C25_KEEP_SWEEP_MS;
 	/* what lives in the table may not be in the database yet */
 	k->again = true;
-	if (!c25_store_started(store))
-		r = load(k, err);
+	r = load(k, err);
 	if (r != 0) {
 		c25_keep_free(k);
 		return r;

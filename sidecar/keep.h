@@ -48,8 +48,9 @@
 struct c25_keep;
 
 /*
- * Fill a table that has not begun from the store, if that hasn't been started
- * yet, and let the table begin. The policy is the published one; a reference
+ * Fill a table that has not begun from the store, also if that was started long
+ * ago (a reload may bring the client role), and let the table begin. The
+ * policy is the published one; a reference
  * is taken.
  * Owns: *out; store and table outlive it, but for the store's own thread,
  * which must have ended before c25_keep_free().

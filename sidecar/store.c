@@ -56,6 +56,8 @@ struct c25_store {
 	bool hurry;			/* now: flush */
 	bool stop;			/* ... and then end */
 	bool busy;			/* an attempt is under way */
+	bool at_db;			/* the writer may be at the database */
+	bool loading;			/* another thread is */
 	bool unsaved;			/* the mark is set */
 	bool wants[C25_STORE_KINDS];
 	bool complete;			/* all mappings were put again */
@@ -143,12 +145,6 @@ c25_store_remove_mapping(struct c25_store *s, const char *peer,
 	int r = c25_row_mapping_key(&row, peer, transit);
 
 	return r != 0 ? r : change(s, C25_STORE_MAPPINGS, true, &row);
-}
-
-bool
-c25_store_started(const struct c25_store *s)
-{
-	return s->started;
 }
 
 bool
@@ -513,7 +509,12 @@ writer(void *ctx)
 
 	(void)pthread_mutex_lock(&s->mutex);
 	for (;;) {
+		s->at_db = false;
+		(void)pthread_cond_broadcast(&s->done);
 		work = wait_for_work(s);
+		while (s->loading)
+			(void)pthread_cond_wait(&s->work, &s->mutex);
+		s->at_db = true;
 		if (!work && !s->stats.failing) {
 			(void)pthread_mutex_unlock(&s->mutex);
 			gone = c25_db_gone(&s->db);
@@ -711,15 +712,41 @@ loaded(struct c25_store *s, int r, const struct c25_store_loaded *out,
 	return r != 0 ? r : out->stopped;
 }
 
+/* From start on the database is the writer's: borrow it. */
+static int
+borrow(struct c25_store *s, struct c25_error *err)
+{
+	(void)pthread_mutex_lock(&s->mutex);
+	while (s->started && s->at_db)
+		(void)pthread_cond_wait(&s->done, &s->mutex);
+	s->loading = true;
+	(void)pthread_mutex_unlock(&s->mutex);
+	return s->db.sqlite != NULL ? 0 : c25_fail(err, -EIO,
+		"%s: can't be read now", s->db.path);
+}
+
+static void
+give_back(struct c25_store *s)
+{
+	(void)pthread_mutex_lock(&s->mutex);
+	s->loading = false;
+	(void)pthread_cond_signal(&s->work);
+	(void)pthread_mutex_unlock(&s->mutex);
+}
+
 int
 c25_store_load_assignments(struct c25_store *s,
 	int (*fn)(void *ctx, const struct c25_store_assignment *a),
 	void *ctx, struct c25_store_loaded *out, struct c25_error *err)
 {
 	struct c25_error e = { "" };
-	int r = c25_rows_assignments(&s->db, fn, ctx, out, &e);
+	int r = borrow(s, &e);
 
-	r = loaded(s, r, out, &e);
+	*out = (struct c25_store_loaded){ 0 };
+	if (r == 0)
+		r = loaded(s, c25_rows_assignments(&s->db, fn, ctx, out, &e),
+			out, &e);
+	give_back(s);
 	return r == 0 ? 0 : c25_fail(err, r, "%s", e.text);
 }
 
@@ -729,10 +756,13 @@ c25_store_load_mappings(struct c25_store *s,
 	void *ctx, struct c25_store_loaded *out, struct c25_error *err)
 {
 	struct c25_error e = { "" };
-	int r = c25_rows_mappings(&s->db, &s->meta, c25_now_ms(), fn, ctx,
-		out, &e);
+	int r = borrow(s, &e);
 
-	r = loaded(s, r, out, &e);
+	*out = (struct c25_store_loaded){ 0 };
+	if (r == 0)
+		r = loaded(s, c25_rows_mappings(&s->db, &s->meta,
+			c25_now_ms(), fn, ctx, out, &e), out, &e);
+	give_back(s);
 	return r == 0 ? 0 : c25_fail(err, r, "%s", e.text);
 }
 

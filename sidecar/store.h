@@ -28,12 +28,13 @@
  *
  * Rules
  *   order      open, load what the roles need, start, then puts and removes
- *              as they come. Puts and removes between open and start wait
+ *              as they come; a role that comes later loads then. Puts and removes between open and start wait
  *              for start; closing without it forgets them.
  *   threads    open, load, start and close: one and the same thread. Puts,
  *              removes, flush and statistics: any thread. From start on a
  *              thread of the store owns the database; nobody else ever
- *              waits for the disk (but for flush and close).
+ *              waits for the disk (but for load, flush and
+ *              close).
  *   process    one conn25d to a stateDir: a lock file keeps others out. A
  *              store doesn't survive fork().
  *   writing    the first change starts a clock; C25_STORE_DELAY_MS later
@@ -144,14 +145,11 @@ int c25_store_open(const struct c25_store_options *options,
 int c25_store_start(struct c25_store *s, struct c25_error *err)
 	__attribute__((warn_unused_result));
 
-/* Has it begun to write? Then nothing can be loaded any more. */
-bool c25_store_started(const struct c25_store *s);
-
 /* Write what is left (if it was started), and close. What can't be written is
  * logged. NULL is fine. */
 void c25_store_close(struct c25_store *s);
 
-/* ---- loading: before c25_store_start() ---------------------------------- */
+/* ---- loading ------------------------------------------------------------- */
 
 struct c25_store_loaded {
 	size_t rows;			/* given to the callback */
@@ -164,7 +162,9 @@ struct c25_store_loaded {
  * Give every row to `fn`, of assignments those first that were put or changed
  * last, of mappings in no particular order; what it points to lives
  * until `fn` returns. `fn` may put and remove. If it returns other than 0 the
- * rest is left out.
+ * rest is left out. After c25_store_start() it waits for what is being written,
+ * and what is put or removed meanwhile is written afterwards; what waits to be
+ * written isn't seen.
  * Returns: 0; what fn returned; -EIO, -ENOMEM. Damage that shows only here
  * sets the database aside as ever: 0, and c25_store_wants() asks for what was
  * loaded.

@@ -167,6 +167,42 @@ START_TEST(a_lost_table_is_filled_again)
 }
 END_TEST
 
+/* conn25d has run without the client role, until a reload. */
+START_TEST(a_role_that_comes_later_finds_its_assignments)
+{
+	static struct c25_assignment a[100];
+	struct c25_assignment b;
+	struct c25_error err = { "" };
+
+	for (int i = 0; i < 100; i++)
+		reserve(i, &a[i]);
+	stop();
+	lose_table("100.64.0.0/16");
+	open_store();
+	ck_assert_int_eq(c25_store_start(store, &err), 0);
+	/* the writer has something to do meanwhile */
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(c25_store_put_mapping(store,
+		    &(struct c25_store_mapping){ .peer = "p", .app = "app",
+		    .transit = c25_addr_v4((uint8_t[]){ 169, 254,
+		    (uint8_t)(i / 250), (uint8_t)(i % 250) }),
+		    .destination = fx_addr("10.0.0.1") }), 0);
+	ck_assert_msg(c25_keep_start(store, f.t, f.p, &keep, &err) == 0,
+	    "%s", err.text);
+	for (int i = 0; i < 100; i++) {
+		ck_assert_int_eq(c25_table_by_key(f.t, &a[i].domain,
+		    &a[i].destination, &b), 0);
+		ck_assert(c25_addr_eq(&a[i].magic, &b.magic));
+	}
+	verify();
+	reserve(1000, &b);
+	ck_assert_int_eq(c25_store_flush(store), 0);
+	stop();
+	open_store();
+	ck_assert_uint_eq(stored(), 101);
+}
+END_TEST
+
 START_TEST(what_the_policy_does_not_have_stays_away)
 {
 	struct c25_assignment a, b, c;
@@ -425,6 +461,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_lost_table_is_filled_again);
+	tcase_add_test(tc, a_role_that_comes_later_finds_its_assignments);
 	tcase_add_test(tc, what_the_policy_does_not_have_stays_away);
 	tcase_add_test(tc, a_table_that_lives_on_is_the_truth);
 	tcase_add_test(tc, what_ends_unnoticed_is_swept);
