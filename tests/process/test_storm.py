@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Nothing that a client was told changes, however often Unbound and conn25d
-are killed at random moments, under load and with reloads (issue: nothing is
-forgotten; DESIGN 4.4, 6).
+are killed at random moments, under load and with reloads, with pools and a
+table that change their size, and now and then with everything gone that is on
+a tmpfs (issue: nothing is forgotten; DESIGN 4.4, 6).
 
 CONN25_TEST_KILLS says how many kills (the full form has 1,000),
 CONN25_TEST_SEED repeats a run as far as that is possible.
 """
 
+import glob
 import os
 import random
+import subprocess
 import threading
 import time
 
 import dns.message
 
-from harness import zones
+from harness import conn25, zones
 from harness.ask import addresses, exchange, query
 from harness.conn25 import is_magic
 from harness.wait import wait_for
@@ -24,6 +27,10 @@ SEED = int(os.environ.get("CONN25_TEST_SEED", str(int(time.time()))))
 NAMES = [zones.bulk_name(n) for n in range(300)] + [
     "wiki.corp.example", "chain.wiki.corp.example", "v4.wiki.corp.example"]
 RELOADED = "added.corp.example"
+# The same addresses in other pools, and fewer of them.
+POOLS = [{}, {"v4MagicIPPool": ["100.64.0.0/17", "100.64.128.0/17"]},
+         {"v4MagicIPPool": ["100.64.0.0/18"],
+          "v4TransitIPPool": ["169.254.64.0/20"]}]
 
 
 class Client(threading.Thread):
@@ -37,10 +44,16 @@ class Client(threading.Thread):
         self.answered = 0
         self.violations = []
         self.stop = False
+        self.pause = False
+        self.paused = False
         self.start()
 
     def run(self):
         while not self.stop:
+            self.paused = self.pause
+            if self.paused:
+                time.sleep(0.01)
+                continue
             name = self.random.choice(NAMES)
             tcp = self.random.random() < 0.1
             try:
@@ -59,8 +72,25 @@ class Client(threading.Thread):
                     f"{name}: {self.told[name]} became {found}")
 
 
-def check_table(world, clients):
-    """The table as conn25d shows it, against what clients were told."""
+class Quiet:
+    """Nobody asks meanwhile."""
+
+    def __init__(self, clients):
+        self.clients = clients
+
+    def __enter__(self):
+        for client in self.clients:
+            client.pause = True
+        wait_for(lambda: all(c.paused for c in self.clients), "a pause")
+
+    def __exit__(self, *_):
+        for client in self.clients:
+            client.pause = False
+
+
+def check_table(world, clients, pins):
+    """The table as conn25d shows it, against what clients were told and what
+    it was before: `pins`, the addresses of each (name, destination)."""
     told = [pair for client in clients for pair in dict(client.told).items()]
     assignments = world.client.assignments()
     stats = world.client.stats()
@@ -70,16 +100,50 @@ def check_table(world, clients):
         if len(all_of_them) != len(set(all_of_them)):
             wrong.append(f"a {what} IP with two owners")
     held = {}
-    for assignment in assignments:
-        held.setdefault(assignment.domain, set()).add(assignment.magic)
+    for a in assignments:
+        held.setdefault(a.domain, set()).add(a.magic)
+        pin = pins.setdefault((a.domain, a.destination),
+                              (a.magic, a.transit))
+        if pin != (a.magic, a.transit):
+            wrong.append(f"{a.domain} {a.destination}: {pin} became "
+                         f"{(a.magic, a.transit)}")
+    gone = set(pins) - {(a.domain, a.destination) for a in assignments}
+    if gone:
+        wrong.append(f"{len(gone)} are gone: {sorted(gone)[:3]}")
     for name, magic in told:
         if not set(magic) <= held.get(name, set()):
             wrong.append(f"{name}: told {magic}, held {held.get(name)}")
     for pool in "v4magic", "v4transit":
-        if stats[f"pool.{pool}.inuse"] < len(
-                [a for a in assignments if "." in a.magic]):
-            wrong.append(f"pool.{pool}.inuse is too small")
+        inuse = stats[f"pool.{pool}.inuse"]
+        count = len([a for a in assignments if "." in a.magic])
+        if inuse != count:
+            wrong.append(f"pool.{pool}.inuse is {inuse}, not {count}")
     return wrong
+
+
+def rows(world):
+    """How many assignments are in the database."""
+    path = os.path.join(world.client.config["stateDir"], "conn25.db")
+    run = subprocess.run(
+        ["/usr/bin/python3", "-c", "import sqlite3, sys\n"
+         "db = sqlite3.connect(sys.argv[1])\n"
+         "print(*db.execute('SELECT count(*) FROM assignment').fetchone())\n",
+         path], check=True, capture_output=True, text=True)
+    return int(run.stdout)
+
+
+def lose_tmpfs(world):
+    """As a reboot does, with everything in the database that was told."""
+    wait_for(world.client.answers, "conn25d", 20)
+    wait_for(lambda: world.client.stat("store.pending") == 0
+             and rows(world) == len(world.client.assignments()),
+             "everything to be written", 20)
+    for process in world.unbound.process, world.client.process:
+        if process.alive():
+            process.send(9)
+            process.wait_exit()
+    for path in glob.glob(os.path.join(world.client.run_dir, "*")):
+        os.unlink(path)
 
 
 def start_again(process):
@@ -88,6 +152,20 @@ def start_again(process):
         return
     process.popen = None
     process.start()
+
+
+def change(world, chance, number):
+    """Another configuration, in which every name and address still is."""
+    config = dict(world.client.config)
+    config["apps"] = [
+        dict(app, domains=app["domains"] + [RELOADED])
+        if app["name"] == "wiki" and number % 2 else
+        dict(app, domains=[d for d in app["domains"] if d != RELOADED])
+        for app in config["apps"]]
+    config["pools"] = dict(conn25.POOLS, **chance.choice(POOLS))
+    # in force with the next start
+    config["table"] = {"maxAssignments": chance.choice([1024, 4096, 65536])}
+    world.client.configure(config)
 
 
 def test_storm(fresh):
@@ -101,6 +179,8 @@ def test_storm(fresh):
              world.client.process}
     kills = {"unbound": 0, "conn25d": 0, "both": 0}
     violations = []
+    pins = {}
+    lost = 0
 
     def answered():
         return sum(client.answered for client in clients)
@@ -117,14 +197,7 @@ def test_storm(fresh):
                 parts[name].wait_exit()
         kills[which] += 1
         if chance.random() < 0.15:
-            config = dict(world.client.config)
-            config["apps"] = [
-                dict(app, domains=app["domains"] + [RELOADED])
-                if app["name"] == "wiki" and number % 2 else
-                dict(app, domains=[d for d in app["domains"]
-                                   if d != RELOADED])
-                for app in config["apps"]]
-            world.client.configure(config)
+            change(world, chance, number)
             if parts["conn25d"].alive():
                 parts["conn25d"].send(1)        # SIGHUP
         order = list(parts.values())
@@ -133,7 +206,13 @@ def test_storm(fresh):
             start_again(process)
         if number % 20 == 19:
             wait_for(world.client.answers, "conn25d", 20)
-            violations += check_table(world, clients)
+            with Quiet(clients):
+                violations += check_table(world, clients, pins)
+                if number % 40 == 39:
+                    lose_tmpfs(world)
+                    lost += 1
+                    for process in order:
+                        start_again(process)
         violations += [v for c in clients for v in c.violations]
         assert not violations, (SEED, number, violations[:5])
     wait_for(world.client.answers, "conn25d", 20)
@@ -142,7 +221,7 @@ def test_storm(fresh):
         client.stop = True
     for client in clients:
         client.join(5)
-    violations += check_table(world, clients)
+    violations += check_table(world, clients, pins)
     told = {}
     for client in clients:
         for name, magic in client.told.items():
@@ -152,8 +231,8 @@ def test_storm(fresh):
     for name, magic in told.items():
         if world.magic(name) != magic:
             violations.append(f"{name}: changed in the end")
-    print(f"storm: {sum(kills.values())} kills ({kills}), {answered()} "
-          f"answers, {len(told)} names, {len(violations)} violations")
+    print(f"storm: {sum(kills.values())} kills ({kills}), tmpfs lost {lost} "
+          f"times, {answered()} answers, {len(told)} names, {len(violations)} violations")
     assert len(told) > 100
     assert not violations, (SEED, violations[:5])
     world.wait_mapped()
