@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * conn25-control: sends one verb to conn25d over its control socket and
- * prints the reply, in the manner of unbound-control.
+ * prints the reply, in the manner of unbound-control. `keygen` alone is done
+ * here, before there may be a conn25d.
  */
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include "conn25/control.h"
 #include "conn25/table.h"
 #include "control.h"
+#include "keys.h"
 #include "verbs.h"
 
 #define SEND_TIMEOUT_S 10
@@ -51,6 +53,33 @@ usage(FILE *to)
 	for (i = 0; i < sizeof(lines) / sizeof(*lines); i++)
 		(void)fprintf(to, "  %-18s %s\n", lines[i].verb,
 			lines[i].help);
+	(void)fprintf(to, "without conn25d:\n  %-18s %s\n", "keygen FILE",
+		"write a new private key, print its public key");
+}
+
+/* ---- keys -------------------------------------------------------------- */
+
+static int
+keygen(char *const *words, int count)
+{
+	char text[C25_KEY_TEXT_MAX];
+	struct c25_error err = { "" };
+
+	if (count != 2) {
+		(void)fprintf(stderr, "conn25-control: keygen needs an "
+			"argument: keygen FILE\n");
+		return 1;
+	}
+	if (c25_key_generate(words[1], text, &err) != 0) {
+		(void)fprintf(stderr, "conn25-control: %s\n", err.text);
+		return 1;
+	}
+	if (puts(text) < 0 || fflush(stdout) != 0) {
+		(void)fprintf(stderr, "conn25-control: printing: %s: the key "
+			"is in %s\n", strerror(errno), words[1]);
+		return 1;
+	}
+	return 0;
 }
 
 /* ---- which socket ------------------------------------------------------ */
@@ -277,6 +306,8 @@ main(int argc, char **argv)
 		usage(stderr);
 		return 1;
 	}
+	if (strcmp(argv[optind], "keygen") == 0)
+		return keygen(argv + optind, argc - optind);
 	if (o.socket == NULL) {
 		if (find_run_dir(&o, run_dir, sizeof(run_dir)) != 0)
 			return 1;
