@@ -45,6 +45,7 @@
 #define C25_STATE_DIR_DEFAULT "/var/lib/conn25"
 #define C25_CONFIG_SIZE_MAX (256u << 20)	/* bytes of file */
 #define C25_KEY_BYTES 32			/* an Ed25519 public key */
+#define C25_CONFIG_KEYS_MAX 8			/* in one publicKey */
 
 /* ---- what is in it ------------------------------------------------------ */
 
@@ -65,10 +66,16 @@ struct c25_config_strings {
 	size_t count;
 };
 
-/* A public key, or none. */
+/* A public key. */
 struct c25_config_key {
-	bool set;
 	uint8_t bytes[C25_KEY_BYTES];
+};
+
+/* The keys that somebody may sign with; several while they are changed. None:
+ * nothing has to be signed. */
+struct c25_config_keys {
+	struct c25_config_key *items;
+	size_t count;			/* up to C25_CONFIG_KEYS_MAX */
 };
 
 /* "apps": what is reached through connectors. */
@@ -104,7 +111,7 @@ struct c25_config_connector {
 	struct c25_config_strings tags;
 	struct c25_config_url url;
 	int32_t priority;		/* lower is tried first; default 0 */
-	struct c25_config_key public_key;
+	struct c25_config_keys public_keys;
 	struct c25_config_ranges transit_v4;	/* its own, or empty */
 	struct c25_config_ranges transit_v6;
 	size_t at;			/* byte offset of the name */
@@ -117,7 +124,7 @@ struct c25_config_peer {
 	struct c25_addr *addresses;	/* at least one; no two peers share
 					 * one; never ::ffff:a.b.c.d */
 	size_t address_count;
-	struct c25_config_key public_key;
+	struct c25_config_keys public_keys;
 	uint32_t *apps;			/* indexes into c25_config.apps,
 					 * ascending, each once */
 	size_t app_count;
@@ -167,6 +174,9 @@ struct c25_config {
 	struct {
 		struct c25_config_listen transit_ip;	/* the peer API */
 		struct c25_config_listen admin;	/* metrics, health, state */
+		/* What signed requests may be for besides the address that
+		 * they came to: "name", "name:port", lower case. */
+		struct c25_config_strings authorities;
 	} listen;
 	struct {
 		uint32_t max_ttl_s;	/* seconds, default 300,

@@ -556,6 +556,23 @@ check_destinations(struct c25_config_reader *r)
 	free(seen);
 }
 
+/* An answer is bound to its request by the request's signature. */
+static void
+check_keys(struct c25_config_reader *r)
+{
+	const struct c25_config *cfg = r->cfg;
+
+	if (cfg->self.private_key_file != NULL)
+		return;
+	for (size_t i = 0; i < cfg->connector_count; i++)
+		if (cfg->connectors[i].public_keys.count > 0)
+			warn_at(r, cfg->connectors[i].at, "connector \"%s\": "
+				"only answers to signed requests can be "
+				"checked, none will be accepted: set "
+				"\"self\": { \"privateKeyFile\": ... }",
+				cfg->connectors[i].name);
+}
+
 static void
 check_roles(struct c25_config_reader *r)
 {
@@ -594,6 +611,7 @@ c25_config_check(struct c25_config_reader *r)
 	check_pool_pairs(r);
 	if (c25_config_is_client(r->cfg))
 		check_tags(r);
+	check_keys(r);
 	if (c25_config_is_connector(r->cfg))
 		check_destinations(r);
 }

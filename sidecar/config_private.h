@@ -64,6 +64,8 @@ int c25_config_text_url(const char *text, struct c25_config_url *out,
 	__attribute__((warn_unused_result));
 int c25_config_text_key(const char *text, struct c25_config_key *out,
 	struct c25_why *why) __attribute__((warn_unused_result));
+/* Is it a key that anything can be signed with? */
+bool c25_config_key_usable(const struct c25_config_key *key);
 /* A name of ours; `plain`: printable ASCII without blanks and '='. */
 int c25_config_text_name(const char *text, size_t max_bytes, bool plain,
 	struct c25_why *why) __attribute__((warn_unused_result));

@@ -7,6 +7,7 @@
 
 #include "config_reader.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -15,6 +16,7 @@
 /* "/doorbell.sock" is the longest name of a socket in runDir. */
 #define SOCKET_NAME_MAX (sizeof("/" C25_DOORBELL_FILE) - 1)
 #define TAG_BYTES_MAX 255
+#define AUTHORITY_BYTES_MAX 259	/* 253 of a name, a port */
 #define INTERFACE_BYTES_MAX 15	/* IFNAMSIZ - 1 */
 #define GROUP_BYTES_MAX 63
 #define PRIORITY_MAX 1000000
@@ -83,9 +85,39 @@ read_key(struct c25_config_reader *r, const cJSON *json, void *to)
 	char shown[C25_SHOWN_MAX];
 	struct c25_why why = { "" };
 
-	if (text != NULL && c25_config_text_key(text, to, &why) != 0)
+	if (text == NULL)
+		return;
+	if (c25_config_text_key(text, to, &why) != 0)
 		c25_reader_error(r, "%s \"%s\": %s", r->key,
 			c25_config_shown(shown, text), why.text);
+	else if (!c25_config_key_usable(to))
+		c25_config_error_add(r->errs, c25_reader_here(r), true,
+			"%s \"%s\": is no Ed25519 key, nothing that is "
+			"signed will be accepted: write what conn25-control "
+			"keygen has printed", r->key,
+			c25_config_shown(shown, text));
+}
+
+/* One key, or an array of them. */
+static void
+read_keys(struct c25_config_reader *r, const cJSON *json, void *to)
+{
+	struct c25_config_keys *keys = to;
+
+	if (!cJSON_IsArray(json)) {
+		keys->items = c25_reader_alloc(r, 1, sizeof(*keys->items));
+		keys->count = keys->items != NULL;
+		if (keys->items != NULL)
+			read_key(r, json, keys->items);
+		return;
+	}
+	keys->items = c25_reader_room(r, json, sizeof(*keys->items),
+		&keys->count);
+	if (keys->count == 0 || keys->count > C25_CONFIG_KEYS_MAX)
+		c25_reader_error(r, "%s: has %zu keys: 1 to %d can be given",
+			r->key, keys->count, C25_CONFIG_KEYS_MAX);
+	c25_reader_each(r, json, keys->items, sizeof(*keys->items),
+		read_key);
 }
 
 /* ---- ranges ------------------------------------------------------------- */
@@ -382,8 +414,8 @@ read_connector(struct c25_config_reader *r, const cJSON *json, void *to)
 			read_url),
 		C25_KEY(struct c25_config_connector, priority, "priority",
 			read_priority),
-		C25_KEY(struct c25_config_connector, public_key, "publicKey",
-			read_key),
+		C25_KEY(struct c25_config_connector, public_keys, "publicKey",
+			read_keys),
 		{ "transit", read_transit, 0, false },
 	};
 	struct c25_config_connector *c = to;
@@ -484,8 +516,8 @@ read_peer(struct c25_config_reader *r, const cJSON *json, void *to)
 	static const struct c25_reader_key keys[] = {
 		{ "name", read_peer_name, 0, true },
 		{ "addresses", read_peer_addresses, 0, true },
-		C25_KEY(struct c25_config_peer, public_key, "publicKey",
-			read_key),
+		C25_KEY(struct c25_config_peer, public_keys, "publicKey",
+			read_keys),
 		{ "apps", read_peer_apps, 0, false },
 	};
 	struct c25_config_peer *peer = to;
@@ -542,6 +574,33 @@ read_listen_url(struct c25_config_reader *r, const cJSON *json, void *to)
 	listen->port = url.port;
 }
 
+/* A name, or a name and a port; in lower case. */
+static void
+read_authority(struct c25_config_reader *r, const cJSON *json, void *to)
+{
+	const char *text = c25_reader_short(r, json, AUTHORITY_BYTES_MAX);
+	char *lower;
+
+	if (text == NULL)
+		return;
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~' || *p == '/')
+			c25_reader_error(r, "%s: \"%.80s\" is no name and no "
+				"name:port", r->key, text);
+	lower = c25_reader_alloc(r, strlen(text) + 1, 1);
+	if (lower == NULL)
+		return;
+	for (size_t i = 0; text[i] != '\0'; i++)
+		lower[i] = (char)tolower((unsigned char)text[i]);
+	*(const char **)to = lower;
+}
+
+static void
+read_authorities(struct c25_config_reader *r, const cJSON *json, void *to)
+{
+	read_strings(r, json, to, read_authority);
+}
+
 static void
 read_listen(struct c25_config_reader *r, const cJSON *json, void *to)
 {
@@ -550,6 +609,8 @@ read_listen(struct c25_config_reader *r, const cJSON *json, void *to)
 			read_listen_url),
 		C25_KEY(struct c25_config, listen.admin, "admin",
 			read_listen_url),
+		C25_KEY(struct c25_config, listen.authorities, "authorities",
+			read_authorities),
 	};
 	struct c25_config *cfg = to;
 

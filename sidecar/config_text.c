@@ -300,8 +300,13 @@ c25_config_text_key(const char *text, struct c25_config_key *out,
 		return refuse(why, "is %zu bytes in base64: an Ed25519 "
 			"public key is %d", n, C25_KEY_BYTES);
 	memcpy(out->bytes, bytes, C25_KEY_BYTES);
-	out->set = true;
 	return 0;
+}
+
+bool
+c25_config_key_usable(const struct c25_config_key *key)
+{
+	return crypto_core_ed25519_is_valid_point(key->bytes) == 1;
 }
 
 int

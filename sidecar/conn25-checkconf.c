@@ -2,8 +2,9 @@
 /*
  * conn25-checkconf: says everything that is wrong with a configuration
  * file, in the manner of unbound-checkconf, and what this host lacks for its
- * datapath; prints what it compiles to, and the kernel's rules. Reads the file
- * and, with "nftables": true, the host's routes; needs no privileges.
+ * datapath; prints what it compiles to, and the kernel's rules. Reads the file,
+ * the key file named in it and, with "nftables": true, the host's routes; needs
+ * no privileges but to read these.
  */
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include "config.h"
 #include "datapath_host.h"
 #include "datapath_rules.h"
+#include "keys.h"
 
 enum print { PRINT_NOTHING, PRINT_POLICY, PRINT_RULES };
 
@@ -81,7 +83,7 @@ print_connectors(const struct c25_config *cfg)
 		for (size_t j = 0; j < c->tags.count; j++)
 			(void)printf("%s%s", j == 0 ? " tags " : ",",
 				c->tags.items[j]);
-		(void)printf("%s\n", c->public_key.set ? " signed" : "");
+		(void)printf("%s\n", c->public_keys.count > 0 ? " signed" : "");
 	}
 }
 
@@ -156,7 +158,7 @@ print_peers(const struct c25_config *cfg)
 		for (size_t j = 0; j < p->app_count; j++)
 			(void)printf("%s\"%s\"", j == 0 ? " apps " : ",",
 				cfg->apps[p->apps[j]].name);
-		(void)printf("%s\n", p->public_key.set ? " signed" : "");
+		(void)printf("%s\n", p->public_keys.count > 0 ? " signed" : "");
 	}
 }
 
@@ -209,6 +211,26 @@ check_policy(const struct c25_config *cfg, bool print)
 	return 0;
 }
 
+/* Is the private key where it should be, and its owner's alone? Who that has
+ * to be only conn25d knows, unless it is us. */
+static int
+check_key(const struct c25_config *cfg)
+{
+	uid_t owner = geteuid() == 0 ? C25_KEY_ANY_OWNER : geteuid();
+	struct c25_error err = { "" };
+	struct c25_key *key;
+	int r;
+
+	if (cfg->self.private_key_file == NULL)
+		return 0;
+	r = c25_key_load(cfg->self.private_key_file, owner, &key, &err);
+	if (r != 0)
+		(void)fprintf(stderr, "%s: error: self.privateKeyFile: %s\n",
+			cfg->file, err.text);
+	c25_key_free(key);
+	return r;
+}
+
 /* Returns: 0; -ENOMEM. */
 static int
 print_rules(const struct c25_config *cfg)
@@ -254,7 +276,9 @@ check_file(const char *file, enum print print)
 	c25_config_errors_free(&errs);
 	if (r != 0)
 		return r;
-	r = check_policy(cfg, print == PRINT_POLICY);
+	r = check_key(cfg);
+	if (r == 0)
+		r = check_policy(cfg, print == PRINT_POLICY);
 	if (r == 0)
 		c25_datapath_host(cfg, print_warning, (void *)file);
 	if (r == 0 && print == PRINT_RULES)

@@ -54,7 +54,7 @@ tell_missing(const struct c25_config *cfg, struct c25_buf *out)
 		tell(out, "warning: self.privateKeyFile: signing is not in "
 			"this version: requests leave unsigned");
 	for (i = 0; i < cfg->connector_count; i++)
-		if (cfg->connectors[i].public_key.set)
+		if (cfg->connectors[i].public_keys.count > 0)
 			tell(out, "warning: connector %s: publicKey: "
 				"signatures are not checked in this version",
 				cfg->connectors[i].name);

@@ -417,7 +417,7 @@ c25_serve_admit(struct c25_serve *s, const struct c25_addr *source,
 		return 403;
 	}
 	*peer = found->peer;
-	if (s->cfg->peers[*peer].public_key.set) {
+	if (s->cfg->peers[*peer].public_keys.count > 0) {
 		if (!s->told[*peer])
 			c25_log(C25_LOG_ERROR, "peer %s: refused: it has a "
 			    "publicKey, and this version can't check "

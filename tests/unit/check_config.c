@@ -21,7 +21,7 @@
 #include "tests/unit/suite.h"
 
 /* Key bytes 0..31, in base64. */
-#define KEY_TEXT "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+#define KEY_TEXT "JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="
 
 /* ---- helpers ------------------------------------------------------------ */
 
@@ -202,9 +202,9 @@ START_TEST(sample_client)
 	ck_assert_uint_eq(c->url.port, 8025);
 	ck_assert(!c->url.tls);
 	ck_assert_int_eq(c->priority, 0);
-	ck_assert(c->public_key.set);
-	for (unsigned i = 0; i < C25_KEY_BYTES; i++)
-		ck_assert_uint_eq(c->public_key.bytes[i], i);
+	ck_assert_uint_eq(c->public_keys.count, 1);
+	ck_assert_uint_eq(c->public_keys.items[0].bytes[0], 0x26);
+	ck_assert_uint_eq(c->public_keys.items[0].bytes[31], 0xbb);
 	ck_assert_str_eq(range_text(&c->transit_v4, 0), "169.254.64.0/19");
 	ck_assert_uint_eq(c->transit_v6.count, 0);
 	c25_config_free(cfg);
@@ -230,7 +230,7 @@ START_TEST(sample_rest)
 	ck_assert_uint_eq(cfg->peers[0].address_count, 2);
 	ck_assert_str_eq(c25_addr_format(&cfg->peers[0].addresses[1], text),
 		"fd00::1");
-	ck_assert(cfg->peers[0].public_key.set);
+	ck_assert_uint_eq(cfg->peers[0].public_keys.count, 1);
 	ck_assert_uint_eq(cfg->peers[0].app_count, 1);
 	ck_assert_uint_eq(cfg->peers[0].apps[0], 0);
 	ck_assert_uint_eq(cfg->dns.max_ttl_s, 300);
@@ -302,6 +302,9 @@ END_TEST
 	", 'connectors': [{ 'name': 'c', 'url': 'http://h', 'tags': ['t'] }]")
 #define CONNECTOR(rest) CLIENT("], 'connectors': [{ 'name': 'c'" rest " }]")
 #define URL "'url': 'http://h'"
+#define KEYS_4 "'" KEY_TEXT "','" KEY_TEXT "','" KEY_TEXT "','" KEY_TEXT "'"
+#define SIGNED(keys) CLIENT("], 'self': { 'privateKeyFile': '/k' }, " \
+	"'connectors': [{ 'name': 'c', 'publicKey': " keys ", " URL " }]")
 #define SERVE(rest) "{ 'listen': { 'transitIP': 'http://127.0.0.1:1' }, " \
 	"'apps': [{ 'name': 'a', 'destinations': [] }], 'peers': [" rest "] }"
 #define PEER(rest) SERVE("{ 'name': 'p', 'addresses': ['10.0.0.1']" rest " }")
@@ -326,7 +329,12 @@ static const char *const good_rows[] = {
 	CONNECTOR(", 'url': 'HTTP://[fd00::1]:8025/'"),
 	CONNECTOR(", 'priority': 1000000, " URL),
 	CONNECTOR(", 'priority': 1e3, " URL),
-	CONNECTOR(", 'publicKey': '" KEY_TEXT "'," URL),
+	SIGNED("'" KEY_TEXT "'"),
+	SIGNED("['" KEY_TEXT "', '" KEY_TEXT "']"),
+	PEER(", 'publicKey': '" KEY_TEXT "'"),
+	"{ 'listen': { 'transitIP': 'http://127.0.0.1:1', 'authorities': "
+		"['Example.com', 'a:81'] }, 'apps': [], 'peers': [{ 'name': "
+		"'p', 'addresses': ['10.0.0.1'] }] }",
 	/* within the shared pool, outside of it, and both */
 	CONNECTOR(", 'transit': { 'v4': ['169.254.64.0/18'] }, " URL),
 	CONNECTOR(", 'transit': { 'v4': ['10.0.0.0/8', '169.254.64.7'], "
@@ -660,7 +668,20 @@ static const struct bad_row bad_rows[] = {
 		"\"" KEY_TEXT " \": is not base64" },
 	{ CONNECTOR("," URL ", 'publicKey': @@'A'"), "publicKey \"A\": is "
 		"not base64" },
+	{ CONNECTOR("," URL ", 'publicKey': @@7"), "publicKey: " },
+	{ CONNECTOR("," URL ", 'publicKey': @@[]"), "publicKey: has 0 keys: "
+		"1 to 8 can be given" },
+	{ CONNECTOR("," URL ", 'publicKey': ['" KEY_TEXT "', @@'AAEC']"),
+		"publicKey \"AAEC\": is 3 bytes in base64" },
+	{ CONNECTOR("," URL ", 'publicKey': ['" KEY_TEXT "', @@7]"),
+		"publicKey: " },
+	{ PEER(", 'publicKey': @@[" KEYS_4 "," KEYS_4 ",'" KEY_TEXT "']"),
+		"publicKey: has 9 keys: 1 to 8 can be given" },
 	/* listen */
+	{ "{ 'listen': { 'transitIP': 'http://127.0.0.1:1', 'authorities': "
+		"[@@'a b'] }, 'apps': [], 'peers': [{ 'name': 'p', "
+		"'addresses': ['10.0.0.1'] }] }", "authorities: "
+		"\"a b\" is no name and no name:port" },
 	{ CLIENT("], 'listen': { 'admin': @@'http://localhost:80' }"),
 		"admin: \"localhost\" is a name: write the address" },
 	{ CLIENT("], 'listen': { 'admin': @@'https://127.0.0.1:80' }"),
@@ -722,6 +743,12 @@ START_TEST(bad_ones)
 END_TEST
 
 static const struct bad_row warning_rows[] = {
+	{ PEER(", 'publicKey': @@'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+		"='"), "publicKey \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
+		"Hh8=\": is no Ed25519 key" },
+	{ CLIENT("], 'connectors': [{ 'name': @@'c', 'publicKey': '" KEY_TEXT
+		"', " URL " }]"), "connector \"c\": only answers to signed "
+		"requests can be checked" },
 	{ PEER(", 'apps': ['a', @@'b']"), "app \"b\": there is no such app: "
 		"add it to \"apps\" or correct the name" },
 	{ CLIENT("{ 'name': 'a', 'connectors': ['t', @@'u'] }], "
