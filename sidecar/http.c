@@ -42,6 +42,8 @@ struct conn {
 	struct c25_http_listener *listener;
 	struct c25_watch *watch;
 	struct c25_addr source;
+	struct c25_addr local;
+	uint64_t mark;			/* of the request, see http.h */
 	struct conn *prev, *next;
 	enum phase phase;
 	uint64_t deadline_ms;
@@ -276,7 +278,7 @@ c25_http_request_header(const struct c25_http_request *q, const char *name,
 	char *out, size_t size)
 {
 	const char *value;
-	int len = c25_http1_get(q->priv, name, &value);
+	int len = c25_http1_get(q->head, name, &value);
 
 	if (len < 0)
 		return len;
@@ -335,7 +337,8 @@ check_head(struct conn *c, int parsed)
 	struct c25_http_reply *p = reply_start(l);
 	const struct c25_http1 *h = &l->head;
 	struct c25_http_request q = { .source = c->source, .body = "",
-		.priv = c->head };
+		.local = c->local, .local_port = l->port, .mark = &c->mark,
+		.head = c->head };
 
 	c->keep = parsed > 0 && h->keep;
 	c->head_only = parsed > 0 &&
@@ -346,6 +349,7 @@ check_head(struct conn *c, int parsed)
 			c25_http1_reason(-parsed));
 		return;
 	}
+	c->mark = 0;
 	c->route = find_route(l, h, c->head_only);
 	if (c->route == NULL)
 		return;
@@ -367,7 +371,10 @@ on_request(struct conn *c, const char *body, size_t len)
 		.source = c->source,
 		.body = body,
 		.body_len = len,
-		.priv = c->head,
+		.local = c->local,
+		.local_port = c->listener->port,
+		.mark = &c->mark,
+		.head = c->head,
 	};
 
 	c->route->handle(c->listener->how.ctx, &q, reply_start(c->listener));
@@ -648,6 +655,17 @@ has_room(struct c25_http_listener *l, const struct c25_addr *source)
 	return false;
 }
 
+/* Which of our addresses a connection came to. */
+static struct c25_addr
+local_of(int fd)
+{
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+
+	(void)getsockname(fd, (struct sockaddr *)&sa, &len);
+	return c25_http_addr_of(&sa);
+}
+
 static void
 conn_new(struct c25_http_listener *l, int fd, const struct c25_addr *source)
 {
@@ -663,6 +681,7 @@ conn_new(struct c25_http_listener *l, int fd, const struct c25_addr *source)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	c->listener = l;
 	c->source = *source;
+	c->local = local_of(fd);
 	c->next = l->conns;
 	if (c->next != NULL)
 		c->next->prev = c;

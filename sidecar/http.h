@@ -49,6 +49,7 @@
 #include "buf.h"
 #include "conn25/addr.h"
 #include "conn25/error.h"
+#include "http1.h"
 #include "loop.h"
 
 #define C25_HTTP_BODY_MAX (1u << 20)	/* bytes, DESIGN 8 */
@@ -67,7 +68,11 @@ struct c25_http_request {
 	const char *body;		/* NUL after it; "" when there is none,
 					 * and in `admit` */
 	size_t body_len;
-	void *priv;			/* of http.c */
+	struct c25_addr local;		/* where it came to, unmapped */
+	uint16_t local_port;
+	uint64_t *mark;			/* what `admit` writes there `handle`
+					 * finds; 0 before */
+	const struct c25_http1 *head;
 };
 
 /* The answer; starts as 200 text/plain with nothing in it. */
@@ -153,6 +158,7 @@ struct c25_http_result {
 	size_t body_len;
 	char epoch[72];			/* header Conn25-Epoch, "" when absent
 					 * or longer than that */
+	const struct c25_http1 *head;	/* NULL when there is no response */
 	bool fresh;			/* came over a new connection */
 	bool cut;			/* ... as the other side had closed one
 					 * that it had said to keep open */
@@ -164,6 +170,12 @@ struct c25_http_peer {
 	bool tls;			/* verified by the system's store */
 	unsigned connect_ms;		/* instead of C25_HTTP_CONNECT_MS */
 	unsigned response_ms;		/* instead of C25_HTTP_RESPONSE_MS */
+	/*
+	 * Adds header lines to a request each time that it is sent; NULL:
+	 * none. `authority` is the value of its Host. Called with ctx.
+	 */
+	void (*sign)(void *ctx, const char *path, const char *authority,
+		const char *body, size_t len, struct c25_buf *headers);
 };
 
 struct c25_http_client;

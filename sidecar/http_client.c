@@ -50,6 +50,7 @@ struct c25_http_client {
 
 	/* the response */
 	struct c25_buf in;		/* head, until it is complete */
+	struct c25_buf head_bytes;	/* what `head` points into */
 	struct c25_http1 head;
 	bool in_body;
 	struct c25_chunk chunk;
@@ -86,6 +87,7 @@ client_done(struct c25_http_client *c, const char *error)
 
 	if (error == NULL) {
 		r.status = c->head.status;
+		r.head = &c->head;
 		if (c->answer.len != 0)
 			r.body = c->answer.data;
 		r.body_len = c->answer.len;
@@ -128,15 +130,20 @@ request_format(struct c25_http_client *c)
 {
 	struct c25_buf *b = &c->request;
 	bool v6 = strchr(c->host, ':') != NULL;
+	char authority[300], port[8] = "";
 
-	c25_buf_clear(b);
-	c25_buf_format(b, "POST %s HTTP/1.1\r\nHost: %s%s%s", c->path,
-		v6 ? "[" : "", c->host, v6 ? "]" : "");
 	if (c->peer.port != (c->peer.tls ? 443 : 80))
-		c25_buf_format(b, ":%u", c->peer.port);
-	c25_buf_format(b, "\r\nUser-Agent: conn25\r\n"
+		(void)snprintf(port, sizeof(port), ":%u", c->peer.port);
+	(void)snprintf(authority, sizeof(authority), "%s%s%s%s",
+		v6 ? "[" : "", c->host, v6 ? "]" : "", port);
+	c25_buf_clear(b);
+	c25_buf_format(b, "POST %s HTTP/1.1\r\nHost: %s\r\n"
+		"User-Agent: conn25\r\n"
 		"Content-Type: application/json\r\n"
-		"Content-Length: %zu\r\n\r\n", c->len);
+		"Content-Length: %zu\r\n", c->path, authority, c->len);
+	if (c->peer.sign != NULL)
+		c->peer.sign(c->ctx, c->path, authority, c->body, c->len, b);
+	c25_buf_lit(b, "\r\n");
 	c25_buf_add(b, c->body, c->len);
 }
 
@@ -301,6 +308,11 @@ take_head(struct c25_http_client *c)
 		if (n <= 0)
 			return n < 0 ? -1 : 0;
 		take_fields(c);
+		c25_buf_clear(&c->head_bytes);
+		c25_buf_add(&c->head_bytes, c->in.data, (size_t)n);
+		if (c->head_bytes.failed)
+			return -1;
+		c->head.base = c->head_bytes.data;
 		c->in.len -= (size_t)n;
 		memmove(c->in.data, c->in.data + n, c->in.len);
 		if (c->head.status == 101)
@@ -560,6 +572,7 @@ c25_http_client_free(struct c25_http_client *c)
 	c25_buf_free(&c->request);
 	c25_buf_free(&c->out);
 	c25_buf_free(&c->in);
+	c25_buf_free(&c->head_bytes);
 	c25_buf_free(&c->answer);
 	free(c->host);
 	free(c);
