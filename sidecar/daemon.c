@@ -44,22 +44,6 @@ tell(struct c25_buf *out, const char *format, ...)
 		c25_buf_format(out, "%s\n", text);
 }
 
-/* What the configuration asks for and this version doesn't do. */
-static void
-tell_missing(const struct c25_config *cfg, struct c25_buf *out)
-{
-	size_t i;
-
-	if (cfg->self.private_key_file != NULL)
-		tell(out, "warning: self.privateKeyFile: signing is not in "
-			"this version: requests leave unsigned");
-	for (i = 0; i < cfg->connector_count; i++)
-		if (cfg->connectors[i].public_keys.count > 0)
-			tell(out, "warning: connector %s: publicKey: "
-				"signatures are not checked in this version",
-				cfg->connectors[i].name);
-}
-
 /* What only a new start can change. */
 static void
 tell_restart(const struct c25_daemon *d, const struct c25_config *cfg,
@@ -491,6 +475,33 @@ publish(struct c25_daemon *d, const struct c25_config *cfg,
 	return r != 0 ? r : remember(d, err);
 }
 
+/* ---- the key that we sign with ----------------------------------------- */
+
+/* What the configuration names; NULL: nothing is signed. */
+static int
+key_load(const struct c25_config *cfg, struct c25_key **key,
+	struct c25_error *err)
+{
+	struct c25_error why = { "" };
+	int r;
+
+	*key = NULL;
+	if (cfg->self.private_key_file == NULL)
+		return 0;
+	r = c25_key_load(cfg->self.private_key_file, geteuid(), key, &why);
+	return r == 0 ? 0 : c25_fail(err, r, "self.privateKeyFile: %s",
+		why.text);
+}
+
+static void
+key_use(struct c25_daemon *d, struct c25_key *key)
+{
+	d->key = key;
+	c25_serve_key(d->serve, key);
+	if (d->pusher != NULL)
+		c25_pusher_key(d->pusher, key);
+}
+
 /* ---- configuration ----------------------------------------------------- */
 
 /*
@@ -502,21 +513,27 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	struct c25_error *err)
 {
 	struct c25_daemon_listener fresh[C25_LISTENERS];
+	struct c25_key *key, *old = d->key;
 	bool opened = false;
 	int r;
 
 	r = c25_nat_check(d->nat, cfg, err);
+	if (r == 0)
+		r = key_load(cfg, &key, err);
 	if (r != 0)
 		return r;
 	r = listeners_open(d, cfg, fresh, err);
-	if (r != 0)
+	if (r != 0) {
+		c25_key_free(key);
 		return r;
+	}
 	if (d->table == NULL && needs_table(d, cfg)) {
 		r = client_open(d, cfg, out, err);
 		if (r != 0)
 			goto undo;
 		opened = true;
 	}
+	key_use(d, key);
 	if (d->table != NULL) {
 		r = publish(d, cfg, err);
 		if (r != 0)
@@ -532,8 +549,11 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	listeners_commit(d, fresh);
 	c25_config_free(d->cfg);
 	d->cfg = cfg;
+	c25_key_free(old);
 	return 0;
 undo:
+	key_use(d, old);
+	c25_key_free(key);
 	if (opened)
 		client_close(d);
 	listeners_drop(d, fresh);
@@ -559,7 +579,6 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 			"stays as it was", d->options->file);
 		return r;
 	}
-	tell_missing(cfg, out);
 	tell_restart(d, cfg, out);
 	r = apply(d, cfg, out, &err);
 	if (r != 0) {
@@ -729,6 +748,7 @@ stop_all(struct c25_daemon *d)
 	c25_watch_close(d->signals);
 	c25_loop_free(d->loop);
 	c25_config_free(d->cfg);
+	c25_key_free(d->key);
 	free(d->run_dir);
 	free(d->state_dir);
 	if (d->lock_fd >= 0)
@@ -760,7 +780,6 @@ start(struct c25_daemon *d, const sigset_t *mask, struct c25_error *err)
 
 	if (load_first(d->options->file, &cfg) != 0)
 		return -EINVAL;
-	tell_missing(cfg, NULL);
 	r = start_base(d, cfg, mask, err);
 	if (r == 0)
 		r = start_state(d, cfg, err);

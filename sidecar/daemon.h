@@ -37,6 +37,7 @@
 #include "doorbell.h"
 #include "http.h"
 #include "keep.h"
+#include "keys.h"
 #include "loop.h"
 #include "nat.h"
 #include "persist.h"
@@ -64,6 +65,7 @@ enum c25_daemon_listen { C25_LISTEN_TRANSIT_IP, C25_LISTEN_ADMIN };
 struct c25_daemon {
 	const struct c25_daemon_options *options;
 	struct c25_config *cfg;		/* in force */
+	struct c25_key *key;		/* NULL: nothing is signed */
 	char *run_dir;			/* of the start; reload keeps them */
 	char *state_dir;
 	gid_t gid;			/* of our files, or (gid_t)-1 */

@@ -2,12 +2,16 @@
 /* push.h on the event loop; see pusher.h. */
 #include "pusher.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "http.h"
+#include "httpsig.h"
 #include "wire.h"
 
 /* One connector's HTTP client. */
@@ -16,6 +20,9 @@ struct line {
 	struct c25_http_client *client;
 	uint64_t id;
 	uint16_t reg;
+	struct c25_config_key keys[C25_CONFIG_KEYS_MAX];
+	size_t key_count;		/* 0: its answers needn't be signed */
+	char signature[128];		/* of the request on the way, or "" */
 };
 
 struct c25_pusher {
@@ -25,6 +32,8 @@ struct c25_pusher {
 	void (*seen)(void *ctx, const struct c25_assignment *a);
 	void *ctx;
 	struct c25_pushq *push;
+	const struct c25_key *key;	/* NULL: don't sign */
+	struct c25_httpsig sig;		/* of an answer; reused */
 	struct c25_timer timer;
 	struct line *lines[C25_CONNECTORS_MAX];	/* by reg */
 };
@@ -152,20 +161,96 @@ on_timer(void *ctx)
 	c25_pusher_work(ctx);
 }
 
+/* ---- signatures ---------------------------------------------------------- */
+
+static void
+on_sign(void *ctx, const char *path, const char *authority, const char *body,
+	size_t len, struct c25_buf *headers)
+{
+	struct line *line = ctx;
+	const struct c25_key *key = line->pusher->key;
+	char lower[C25_HTTPSIG_AUTHORITY_MAX];
+	size_t n = 0;
+
+	line->signature[0] = '\0';
+	if (key == NULL)
+		return;
+	for (; authority[n] != '\0' && n + 1 < sizeof(lower); n++)
+		lower[n] = (char)tolower((unsigned char)authority[n]);
+	lower[n] = '\0';
+	c25_httpsig_write(headers, key, &(struct c25_httpsig_message){
+		.method = "POST", .path = path, .authority = lower }, NULL,
+		body, len, (int64_t)time(NULL), line->signature);
+}
+
+/* Is this the answer of the connector to our request? */
+static int
+check_signature(struct line *line, const struct c25_http_result *r,
+	struct c25_error *err)
+{
+	struct c25_httpsig *sig = &line->pusher->sig;
+	struct c25_httpsig_message m = { .status = r->status,
+		.request_signature = line->signature, .head = r->head };
+	unsigned need = C25_COVER_RESPONSE;
+	const char *value;
+	int e;
+
+	if (line->signature[0] == '\0')
+		return c25_fail(err, -EINVAL, "needs a signed request: set "
+			"self.privateKeyFile");
+	if (c25_http1_get(r->head, C25_WIRE_EPOCH, &value) >= 0)
+		need |= C25_COVER_EPOCH;
+	if ((e = c25_httpsig_parse(sig, r->head, err)) != 0 ||
+	    (e = c25_httpsig_covers(sig, need, err)) != 0 ||
+	    (e = c25_httpsig_fresh(sig, (int64_t)time(NULL), err)) != 0 ||
+	    (e = c25_httpsig_verify(sig, &m, line->keys, line->key_count,
+	    err)) != 0)
+		return e;
+	return c25_httpsig_digest_check(r->head, r->body, r->body_len, err);
+}
+
+/* Make a failure of an answer that isn't signed as it should be. */
+static void
+distrust(struct c25_push_answer *answer, const char *why,
+	char text[static C25_PUSH_ERROR_MAX])
+{
+	size_t len = strcspn(answer->body, "\r\n");
+
+	if (answer->status == 200)
+		(void)snprintf(text, C25_PUSH_ERROR_MAX, "signature of the "
+			"answer: %.120s", why);
+	else
+		(void)snprintf(text, C25_PUSH_ERROR_MAX, "HTTP status %d: "
+			"%.*s (signature of the answer: %.48s)",
+			answer->status, (int)(len < 60 ? len : 60),
+			answer->body, why);
+	for (char *t = text; *t != '\0'; t++)
+		if (*t < ' ' || *t > '~')
+			*t = '?';
+	*answer = (struct c25_push_answer){ .error = text, .body = "",
+		.epoch = "" };
+}
+
 static void
 on_done(void *ctx, const struct c25_http_result *r)
 {
-	const struct line *line = ctx;
+	struct line *line = ctx;
 	struct c25_pusher *pu = line->pusher;
-
-	c25_push_done(pu->push, line->reg, &(struct c25_push_answer){
+	struct c25_push_answer answer = {
 		.status = r->status,
 		.error = r->error,
 		.body = r->body,
 		.body_len = r->body_len,
 		.epoch = r->epoch,
 		.cut = r->cut,
-	}, c25_now_ms());
+	};
+	char text[C25_PUSH_ERROR_MAX];
+	struct c25_error err = { "" };
+
+	if (line->key_count > 0 && r->status != 0 &&
+	    check_signature(line, r, &err) != 0)
+		distrust(&answer, err.text, text);
+	c25_push_done(pu->push, line->reg, &answer, c25_now_ms());
 	rearm(pu);
 }
 
@@ -216,7 +301,14 @@ c25_pusher_free(struct c25_pusher *pu)
 	c25_push_free(pu->push);
 	for (int reg = 0; reg < C25_CONNECTORS_MAX; reg++)
 		line_free(pu->lines[reg]);
+	c25_httpsig_free(&pu->sig);
 	free(pu);
+}
+
+void
+c25_pusher_key(struct c25_pusher *pu, const struct c25_key *key)
+{
+	pu->key = key;
 }
 
 static struct line *
@@ -231,7 +323,7 @@ line_new(struct c25_pusher *pu, const struct c25_config_url *url,
 	if (c25_http_client_new(pu->loop, &(struct c25_http_peer){
 	    .host = url->host, .port = url->port, .tls = url->tls,
 	    .connect_ms = C25_PUSH_TIMEOUT_MS,
-	    .response_ms = C25_PUSH_TIMEOUT_MS },
+	    .response_ms = C25_PUSH_TIMEOUT_MS, .sign = on_sign },
 	    on_done, line, &line->client) != 0) {
 		free(line);
 		return NULL;
@@ -246,6 +338,15 @@ url_id(const struct c25_config_url *url)
 	static const uint8_t key[16];
 
 	return c25_hash(key, url->text, strlen(url->text)) | 1;
+}
+
+/* The keys that a connector's answers may be signed with. */
+static void
+line_keys(struct line *line, const struct c25_config_keys *keys)
+{
+	line->key_count = keys->count;
+	for (size_t i = 0; i < keys->count; i++)
+		line->keys[i] = keys->items[i];
 }
 
 /* Swap in new lines; old ones of connectors that are gone go. */
@@ -295,8 +396,12 @@ c25_pusher_configure(struct c25_pusher *pu, const struct c25_config *cfg,
 		if (r != 0)
 			c25_fail(err, r, "connectors: %s", strerror(-r));
 	}
-	if (r == 0)
+	if (r == 0) {
 		swap_lines(pu, fresh, kept);
+		for (size_t i = 0; i < cfg->connector_count; i++)
+			line_keys(pu->lines[regs[i]],
+				&cfg->connectors[i].public_keys);
+	}
 	for (int reg = 0; reg < C25_CONNECTORS_MAX; reg++)
 		line_free(fresh[reg]);
 	c25_policy_unref(policy);

@@ -14,6 +14,11 @@
  *	c25_push_stats(c25_pusher_push(pu))->acked
  *	c25_pusher_free(pu);	before the loop and the table
  *
+ * Signatures (httpsig.h): with a key each request is signed, anew each time
+ * that it is sent. Of a connector with a publicKey only what is signed with
+ * it, as the answer to this very request, counts as an answer; all else is a
+ * failed request.
+ *
  * Rules: the loop's thread.
  */
 #ifndef CONN25_PUSHER_H
@@ -24,6 +29,7 @@
 #include "config.h"
 #include "conn25/error.h"
 #include "conn25/table.h"
+#include "keys.h"
 #include "loop.h"
 #include "push.h"
 
@@ -42,6 +48,10 @@ int c25_pusher_new(struct c25_loop *loop, struct c25_table *table,
 	struct c25_pusher **out)
 	__attribute__((warn_unused_result));
 void c25_pusher_free(struct c25_pusher *pu);	/* NULL is fine */
+
+/* What requests are signed with; NULL: nothing. It stays valid until the
+ * next. */
+void c25_pusher_key(struct c25_pusher *pu, const struct c25_key *key);
 
 /*
  * Take connectors from a configuration and the policy from the table, where

@@ -15,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
-#include "conn25/log.h"
 #include "conn25/table.h"
+#include "guard.h"
 
 #define OWN_REFRESH_MS 30000u
 #define EXPIRE_AT_ONCE 65536u
@@ -43,12 +44,12 @@ struct peer {
 struct c25_serve {
 	const struct c25_config *cfg;	/* NULL: no connector role */
 	struct c25_mappings *mappings;
+	struct c25_guard *guard;	/* signatures */
 	struct source *sources;		/* sorted by address */
 	size_t source_count;
 	struct named *apps;		/* sorted by name */
 	uint32_t *app_store;		/* by config index: in the store */
 	struct peer *peers;		/* by config index */
-	bool *told;			/* by peer: its key was logged about */
 	struct c25_addr *own;		/* sorted */
 	size_t own_count;
 	bool own_fixed;			/* c25_serve_own_set() */
@@ -67,6 +68,12 @@ struct c25_serve {
 	struct c25_serve_stats stats;
 };
 
+static int64_t
+wall_s(void)
+{
+	return (int64_t)time(NULL);
+}
+
 int
 c25_serve_new(struct c25_serve **out, struct c25_error *err)
 {
@@ -74,8 +81,9 @@ c25_serve_new(struct c25_serve **out, struct c25_error *err)
 	uint8_t id[EPOCH_BYTES];
 
 	*out = NULL;
-	if (s == NULL || c25_mappings_new(0, 0, &s->mappings) != 0) {
-		free(s);
+	if (s == NULL || (s->guard = c25_guard_new(wall_s())) == NULL ||
+	    c25_mappings_new(0, 0, &s->mappings) != 0) {
+		c25_serve_free(s);
 		return c25_fail(err, -ENOMEM, "out of memory");
 	}
 	randombytes_buf(s->key, sizeof(s->key));
@@ -94,12 +102,10 @@ clear(struct c25_serve *s)
 	free(s->apps);
 	free(s->app_store);
 	free(s->peers);
-	free(s->told);
 	s->sources = NULL;
 	s->apps = NULL;
 	s->app_store = NULL;
 	s->peers = NULL;
-	s->told = NULL;
 	s->source_count = 0;
 	s->cfg = NULL;
 }
@@ -110,6 +116,7 @@ c25_serve_free(struct c25_serve *s)
 	if (s == NULL)
 		return;
 	clear(s);
+	c25_guard_free(s->guard);
 	c25_mappings_free(s->mappings);
 	c25_wire_request_free(&s->request);
 	free(s->own);
@@ -157,8 +164,7 @@ index_peers(struct c25_serve *n, const struct c25_config *cfg)
 		addresses += cfg->peers[i].address_count;
 	n->sources = calloc(addresses + 1, sizeof(*n->sources));
 	n->peers = calloc(cfg->peer_count + 1, sizeof(*n->peers));
-	n->told = calloc(cfg->peer_count + 1, sizeof(*n->told));
-	if (n->sources == NULL || n->peers == NULL || n->told == NULL)
+	if (n->sources == NULL || n->peers == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < cfg->peer_count; i++) {
 		const struct c25_config_peer *p = &cfg->peers[i];
@@ -320,8 +326,9 @@ c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
 {
 	struct c25_serve n = { .mappings = s->mappings };
 
-	if (cfg != NULL && c25_config_is_connector(cfg) &&
-	    (index_peers(&n, cfg) != 0 || index_apps(&n, cfg) != 0)) {
+	if ((cfg != NULL && c25_config_is_connector(cfg) &&
+	    (index_peers(&n, cfg) != 0 || index_apps(&n, cfg) != 0)) ||
+	    c25_guard_configure(s->guard, cfg) != 0) {
 		clear(&n);
 		return c25_fail(err, -ENOMEM, "out of memory");
 	}
@@ -332,7 +339,6 @@ c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
 	s->apps = n.apps;
 	s->app_store = n.app_store;
 	s->peers = n.peers;
-	s->told = n.told;
 	c25_serve_own_refresh(s);
 	drop_disallowed(s);
 	return 0;
@@ -417,16 +423,6 @@ c25_serve_admit(struct c25_serve *s, const struct c25_addr *source,
 		return 403;
 	}
 	*peer = found->peer;
-	if (s->cfg->peers[*peer].public_keys.count > 0) {
-		if (!s->told[*peer])
-			c25_log(C25_LOG_ERROR, "peer %s: refused: it has a "
-			    "publicKey, and this version can't check "
-			    "signatures: remove the key to let it in by its "
-			    "address alone", s->cfg->peers[*peer].name);
-		s->told[*peer] = true;
-		*why = "your request would have to be signed";
-		return 403;
-	}
 	return 200;
 }
 
@@ -546,20 +542,23 @@ answer(struct c25_serve *s, uint32_t peer, const char *body, size_t len,
 	    err.text);
 }
 
-int
-c25_serve_request(struct c25_serve *s, const struct c25_addr *source,
-    const char *body, size_t len, uint64_t now_ms, struct c25_buf *out)
+static int
+serve(struct c25_serve *s, const struct c25_http_request *q, uint64_t now_ms,
+    struct c25_buf *out)
 {
+	struct c25_error err = { "" };
 	const char *why = "";
 	uint32_t peer = 0;
 	int status;
 
 	s->stats.requests++;
-	status = c25_serve_admit(s, source, &peer, &why);
-	if (status == 200)
-		status = answer(s, peer, body, len, now_ms, out);
-	else
+	status = c25_serve_admit(s, &q->source, &peer, &why);
+	if (status != 200)
 		(void)say(out, status, why);
+	else if (c25_guard_body(s->guard, peer, q, wall_s(), &err) != 0)
+		status = say(out, 401, err.text);
+	else
+		status = answer(s, peer, q->body, q->body_len, now_ms, out);
 	if (status != 200)
 		s->stats.denied++;
 	return status;
@@ -570,6 +569,20 @@ c25_serve_before_reply(struct c25_serve *s, void (*fn)(void *ctx), void *ctx)
 {
 	s->before_reply = fn;
 	s->before_reply_ctx = ctx;
+}
+
+int
+c25_serve_request(struct c25_serve *s, const struct c25_addr *source,
+    const char *body, size_t len, uint64_t now_ms, struct c25_buf *out)
+{
+	return serve(s, &(struct c25_http_request){ .source = *source,
+	    .body = body, .body_len = len }, now_ms, out);
+}
+
+void
+c25_serve_key(struct c25_serve *s, const struct c25_key *key)
+{
+	c25_guard_key(s->guard, key);
 }
 
 struct c25_mappings *
@@ -604,20 +617,38 @@ c25_serve_stats_reset(struct c25_serve *s)
 
 /* ---- the route ----------------------------------------------------------- */
 
+/* The headers of an answer to a known peer. */
+static void
+finish(struct c25_serve *s, const struct c25_http_request *q,
+    struct c25_http_reply *p)
+{
+	if (p->status == 401)
+		c25_http_reply_header(p, "WWW-Authenticate", "Signature");
+	c25_http_reply_header(p, C25_WIRE_EPOCH, s->epoch);
+	c25_guard_sign(s->guard, q, p, s->epoch, wall_s());
+}
+
 static void
 route_admit(void *ctx, const struct c25_http_request *q,
     struct c25_http_reply *p)
 {
 	struct c25_serve *s = ctx;
+	struct c25_error err = { "" };
 	const char *why = "";
 	uint32_t peer;
 	int status = c25_serve_admit(s, &q->source, &peer, &why);
 
-	if (status == 200)
+	if (status == 200 && c25_guard_head(s->guard, peer, q, wall_s(),
+	    &err) == 0)
 		return;
 	s->stats.requests++;
 	s->stats.denied++;
-	c25_http_fail(p, status, "%s", why);
+	if (status == 200) {
+		c25_http_fail(p, 401, "%s", err.text);
+		finish(s, q, p);
+	} else {
+		c25_http_fail(p, status, "%s", why);
+	}
 }
 
 static void
@@ -626,13 +657,12 @@ route_handle(void *ctx, const struct c25_http_request *q,
 {
 	struct c25_serve *s = ctx;
 
-	p->status = c25_serve_request(s, &q->source, q->body, q->body_len,
-	    c25_now_ms(), &p->body);
+	p->status = serve(s, q, c25_now_ms(), &p->body);
 	if (p->status == 200 && s->before_reply != NULL)
 		s->before_reply(s->before_reply_ctx);
 	if (p->status == 200)
 		p->type = "application/json";
-	c25_http_reply_header(p, C25_WIRE_EPOCH, s->epoch);
+	finish(s, q, p);
 }
 
 const struct c25_http_route c25_serve_routes[C25_SERVE_ROUTES] = {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * serve.h - the connector role: who may ask, and what becomes of each entry
- * of POST /v0/connector/transit-ip. Pure but for c25_serve_own_refresh();
- * http.c brings the bytes, mapping.h keeps the result.
+ * of POST /v0/connector/transit-ip. Pure but for c25_serve_own_refresh() and
+ * the clock; http.c brings the bytes, guard.h knows signatures, mapping.h
+ * keeps the result.
  *
  * Example (conn25d):
  *	struct c25_serve *s;
@@ -22,12 +23,13 @@
  *   405  another method than POST	/ who asks and tell nothing
  *   503  no connector role configured (no peers): nobody would be let in,
  *        and an administrator should read why
- *   403  source address (unmapped) is no peer's, or the peer has a publicKey
- *        (signatures are not implemented yet: such a peer's requests are
- *        all refused, and the log says so once per configuration)
+ *   403  source address (unmapped) is no peer's
+ *   401  the peer has a publicKey, and the request isn't signed with it: see
+ *        guard.h, also for the order of these
  *   413  Content-Length over 1 MiB
  *   ---- from here on the body has been read ----
  *   413  more than that came
+ *   401  the body isn't the one that was signed
  *   400  not JSON, wrong types, a text that is no address
  * then 200, and per entry the first of (DESIGN 8):
  *   2    the transit address was accepted earlier in this request
@@ -55,6 +57,7 @@
 #include "config.h"
 #include "conn25/error.h"
 #include "http.h"
+#include "keys.h"
 #include "mapping.h"
 #include "wire.h"
 
@@ -113,8 +116,13 @@ void c25_serve_entries(struct c25_serve *s, uint32_t peer,
 	const struct c25_wire_entry *entries, size_t count, uint64_t now_ms,
 	uint8_t *codes);
 
+/* What answers are signed with, if requests are; NULL: nothing. It stays
+ * valid until the next. */
+void c25_serve_key(struct c25_serve *s, const struct c25_key *key);
+
 /*
- * The whole of it: admit, parse, decide, write.
+ * The whole of it for a request without signature: admit, parse, decide,
+ * write.
  * Returns: the HTTP status, `out` the body (JSON for 200, else a sentence).
  */
 int c25_serve_request(struct c25_serve *s, const struct c25_addr *source,

@@ -25,7 +25,7 @@ static const char demo[] = "{ 'apps': ["
     "  'apps': ['wiki', 'mail'] },"
     "{ 'name': 'none', 'addresses': ['10.9.0.3'] },"
     "{ 'name': 'key', 'addresses': ['10.9.0.4'], 'publicKey':"
-    "  'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=',"
+    "  'JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=',"
     "  'apps': ['wiki'] } ] }";
 
 static struct c25_config *
@@ -91,7 +91,7 @@ static const struct {
 	{ "::ffff:10.9.0.1", 200 },
 	{ "fd99::1", 200 },
 	{ "10.9.0.3", 200 },		/* known, may use nothing */
-	{ "10.9.0.4", 403 },		/* has a key, we can't check */
+	{ "10.9.0.4", 401 },		/* has a key */
 	{ "10.9.0.5", 403 },
 	{ "fd99::2", 403 },
 	{ "127.0.0.1", 403 },
