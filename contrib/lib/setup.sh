@@ -17,9 +17,9 @@ setup_build_packages="build-essential pkg-config binutils
 	libsqlite3-dev libmnl-dev check"
 setup_demo_packages="nsd bind9-dnsutils nftables iproute2 curl busybox"
 setup_test_packages="python3 python3-pytest python3-pytest-timeout
-	python3-dnspython python3-h2 openssl ldnsutils iproute2 nftables
-	tcpdump iputils-ping wireguard-go wireguard-tools shellcheck cppcheck
-	git"
+	python3-dnspython python3-h2 python3-cryptography openssl ldnsutils
+	iproute2 nftables tcpdump iputils-ping wireguard-go wireguard-tools
+	shellcheck cppcheck git"
 
 step() {
 	printf '%s: %4d s: %s\n' "$prog" "$SECONDS" "$*"

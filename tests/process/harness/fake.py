@@ -31,6 +31,8 @@ class FakeConnector:
         self.gate.set()
         self.never = threading.Event()
         self.delay_s = 0        # before each answer
+        self.sign = None        # (status, body, headers of the request) ->
+                                # headers of the answer
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,6 +57,10 @@ class FakeConnector:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(reply)))
+                if fake.sign:
+                    for name, value in fake.sign(status, reply,
+                                                 self.headers).items():
+                        self.send_header(name, value)
                 self.end_headers()
                 try:
                     self.wfile.write(reply)
