@@ -28,8 +28,9 @@
  *
  * Rules
  *   order      open, load what the roles need, start, then puts and removes
- *              as they come; a role that comes later loads then. Puts and removes between open and start wait
- *              for start; closing without it forgets them.
+ *              as they come; a role that comes later loads then. Puts and
+ *              removes between open and start wait for start; closing
+ *              without it forgets them.
  *   threads    open, load, start and close: one and the same thread. Puts,
  *              removes, flush and statistics: any thread. From start on a
  *              thread of the store owns the database; nobody else ever

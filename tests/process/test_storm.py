@@ -44,16 +44,17 @@ class Client(threading.Thread):
         self.answered = 0
         self.violations = []
         self.stop = False
-        self.pause = False
-        self.paused = False
+        self.go = threading.Event()
+        self.go.set()
+        self.paused = threading.Event()
         self.start()
 
     def run(self):
         while not self.stop:
-            self.paused = self.pause
-            if self.paused:
-                time.sleep(0.01)
-                continue
+            if not self.go.is_set():
+                self.paused.set()
+                self.go.wait()
+                self.paused.clear()
             name = self.random.choice(NAMES)
             tcp = self.random.random() < 0.1
             try:
@@ -80,12 +81,13 @@ class Quiet:
 
     def __enter__(self):
         for client in self.clients:
-            client.pause = True
-        wait_for(lambda: all(c.paused for c in self.clients), "a pause")
+            client.go.clear()
+        for client in self.clients:
+            assert client.paused.wait(10)
 
     def __exit__(self, *_):
         for client in self.clients:
-            client.pause = False
+            client.go.set()
 
 
 def check_table(world, clients, pins):
@@ -232,7 +234,8 @@ def test_storm(fresh):
         if world.magic(name) != magic:
             violations.append(f"{name}: changed in the end")
     print(f"storm: {sum(kills.values())} kills ({kills}), tmpfs lost {lost} "
-          f"times, {answered()} answers, {len(told)} names, {len(violations)} violations")
+          f"times, {answered()} answers, {len(told)} names, "
+          f"{len(violations)} violations")
     assert len(told) > 100
     assert not violations, (SEED, violations[:5])
     world.wait_mapped()
