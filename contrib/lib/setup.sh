@@ -21,6 +21,14 @@ setup_test_packages="python3 python3-pytest python3-pytest-timeout
 	iproute2 nftables tcpdump iputils-ping wireguard-go wireguard-tools
 	shellcheck cppcheck git"
 
+# For `contrib/test fuzz` only: Debian's clang and its libFuzzer.
+setup_fuzz_packages() {
+	local version
+	version=$(apt-cache depends clang 2>/dev/null |
+		sed -n 's/^ *Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+	echo clang ${version:+"libclang-rt-$version-dev"}
+}
+
 step() {
 	printf '%s: %4d s: %s\n' "$prog" "$SECONDS" "$*"
 }
