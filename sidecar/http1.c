@@ -19,6 +19,13 @@ is_token(unsigned char c)
 		(c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
+/* What no field value and no reason phrase may have, RFC 9110 5.5. */
+static bool
+is_control(unsigned char c)
+{
+	return (c < ' ' && c != '\t') || c == 0x7f;
+}
+
 static size_t
 token_len(const char *p, size_t len)
 {
@@ -66,9 +73,7 @@ parse_field(struct c25_http1 *h, size_t at, size_t end)
 	if (name == 0 || at + name >= end || p[at + name] != ':')
 		return -400;
 	for (size_t i = value; i < end; i++) {
-		unsigned char c = (unsigned char)p[i];
-
-		if ((c < ' ' && c != '\t') || c == 0x7f)
+		if (is_control((unsigned char)p[i]))
 			return -400;
 	}
 	while (value < end && (p[value] == ' ' || p[value] == '\t'))
@@ -288,6 +293,9 @@ c25_http1_response(struct c25_http1 *h, const char *data, size_t len)
 		return -400;
 	for (int i = 9; i < 12; i++)
 		if (data[i] < '0' || data[i] > '9')
+			return -400;
+	for (size_t i = 12; i < line; i++)
+		if (is_control((unsigned char)data[i]))
 			return -400;
 	h->status = (data[9] - '0') * 100 + (data[10] - '0') * 10 +
 		(data[11] - '0');
