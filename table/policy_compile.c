@@ -21,7 +21,8 @@ buf_grow(struct buf *b, size_t n)
 {
 	void *at;
 
-	if (b->len + n > b->cap) {
+	/* also for nothing: there is no arithmetic with NULL */
+	if (b->data == NULL || b->len + n > b->cap) {
 		size_t cap = (b->len + n) * 2 + 64;
 		uint8_t *data = realloc(b->data, cap);
 
