@@ -429,7 +429,7 @@ static struct dns_msg *answer_service(const struct c25_ask *ask,
 	if (count < 0)
 		return NULL;
 	if (!changed)
-		return c25_reply_trim(ask->region, real, NULL);
+		return c25_reply_trim(ask->region, real, chain.found);
 	out = c25_reply_new(ask, LDNS_RCODE_NOERROR, 1, chain.ttl);
 	if (out == NULL || (count > 0 && !c25_reply_add(ask, out,
 	    v->qtype, chain.ttl, rdata, (size_t)count)))

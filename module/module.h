@@ -338,9 +338,9 @@ bool c25_reply_add(const struct c25_ask *ask, struct dns_msg *msg,
 bool c25_reply_authority(const struct c25_ask *ask, struct dns_msg *msg,
 	const struct ub_packed_rrset_key *rrset);
 
-/* The same message without its additional section and without addresses
- * anywhere but in `keep` (may be NULL); the same pointer when there were
- * none. */
+/* The same message without its additional section and without addresses,
+ * also as hints of HTTPS and SVCB, anywhere but in `keep` (may be NULL); the
+ * same pointer when there were none. */
 struct dns_msg *c25_reply_trim(struct regional *region,
 	struct dns_msg *msg, const struct ub_packed_rrset_key *keep);
 

@@ -130,13 +130,21 @@ bool c25_reply_authority(const struct c25_ask *ask, struct dns_msg *msg,
 	return true;
 }
 
-static bool reply_is_address(const struct ub_packed_rrset_key *k,
+/* Addresses, and records that have some in their hints. */
+static bool reply_has_address(const struct ub_packed_rrset_key *k,
 	const struct ub_packed_rrset_key *keep)
 {
-	uint16_t type = ntohs(k->rk.type);
-
-	return k != keep && (type == LDNS_RR_TYPE_A ||
-		type == LDNS_RR_TYPE_AAAA);
+	if (k == keep)
+		return false;
+	switch (ntohs(k->rk.type)) {
+	case LDNS_RR_TYPE_A:
+	case LDNS_RR_TYPE_AAAA:
+	case LDNS_RR_TYPE_SVCB:
+	case LDNS_RR_TYPE_HTTPS:
+		return true;
+	default:
+		return false;
+	}
 }
 
 struct dns_msg *c25_reply_trim(struct regional *region,
@@ -148,7 +156,7 @@ struct dns_msg *c25_reply_trim(struct regional *region,
 	bool changed = old->ar_numrrsets > 0;
 
 	for (i = 0; i < kept; i++)
-		changed = changed || reply_is_address(old->rrsets[i], keep);
+		changed = changed || reply_has_address(old->rrsets[i], keep);
 	if (!changed)
 		return msg;
 	out = regional_alloc_init(region, msg, sizeof(*msg));
@@ -164,7 +172,7 @@ struct dns_msg *c25_reply_trim(struct regional *region,
 	rep->an_numrrsets = rep->ns_numrrsets = rep->ar_numrrsets = 0;
 	rep->rrset_count = 0;
 	for (i = 0; i < kept; i++) {
-		if (reply_is_address(old->rrsets[i], keep))
+		if (reply_has_address(old->rrsets[i], keep))
 			continue;
 		rep->rrsets[rep->rrset_count++] = old->rrsets[i];
 		if (i < old->an_numrrsets)
