@@ -294,8 +294,8 @@ static enum c25_answer answer_address(const struct c25_ask *ask,
 		*why = failure_of(c.error, c.full);
 		return C25_ANSWER_FAIL;
 	}
-	if (!c.changed && !chain.moved) {
-		/* excluded ones only: as it is */
+	if (!c.changed && !chain.moved && real->rep->an_numrrsets == 1) {
+		/* excluded ones only, and nothing beside them: as it is */
 		c25_state_count(w, C25_STAT_PASSED, clients);
 		*out = c25_reply_trim(ask->region, real, chain.found);
 		goto out;
