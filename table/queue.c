@@ -85,7 +85,8 @@ c25_table_push_state(const struct c25_table *t, struct c25_ref ref)
 	if (push >> 32 != ref.seq || lease == 0 ||
 	    (lease & C25_LEASE_GONE) != 0)
 		return -ENOENT;
-	return (uint8_t)push;
+	return (uint32_t)push <= C25_PUSH_REFUSED ? (int)(uint32_t)push :
+	    C25_PUSH_PENDING;
 }
 
 bool

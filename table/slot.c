@@ -235,13 +235,16 @@ c25_slot_decode(struct c25_table *t, uint32_t i, uint32_t seq,
 	out->destination = decode_addr(c->live.destination, c->live.family);
 	out->magic = decode_addr(c->live.magic, c->live.family);
 	out->transit = decode_addr(c->live.transit, c->live.family);
-	out->connector = c->live.connector;
+	/* whoever gets it may take both for an index */
+	out->connector = c->live.connector < C25_CONNECTORS_MAX ?
+	    c->live.connector : C25_CONNECTOR_NONE;
 	out->created = false;
 	if (with_name && !decode_name(t, i, c, &out->domain))
 		return -ENOENT;
 	out->lease_end_ms = atomic_load(&s->lease_end_ms);
 	push = atomic_load(&s->push);
-	out->push = push >> 32 == seq ? (uint8_t)push : C25_PUSH_PENDING;
+	out->push = push >> 32 == seq && (uint32_t)push <= C25_PUSH_REFUSED ?
+	    (uint8_t)push : C25_PUSH_PENDING;
 	if (out->lease_end_ms == 0 ||
 	    (out->lease_end_ms & C25_LEASE_GONE) != 0 ||
 	    !c25_slot_unchanged(s, seq))
