@@ -333,10 +333,14 @@ identify(struct c25_db *d, int64_t *version, struct c25_error *err)
 		return c25_fail(err, -EPROTO, "of version %lld, and this "
 			"conn25d knows none but %d",
 			(long long)*version, SCHEMA_VERSION);
-	if (sqlite3_db_readonly(d->sqlite, "main") == 1)
-		return c25_fail(err, -EROFS, "%s: can't be written: give "
-			"conn25d's user write access to it", d->path);
-	return 0;
+	if (sqlite3_db_readonly(d->sqlite, "main") != 1)
+		return 0;
+	/* or is it only its header that says so, in the write version? */
+	if (faccessat(AT_FDCWD, d->path, W_OK, AT_EACCESS) == 0)
+		return c25_fail(err, -EUCLEAN, "of a version that this "
+			"SQLite can't write");
+	return c25_fail(err, -EROFS, "%s: can't be written: give conn25d's "
+		"user write access to it", d->path);
 }
 
 /* Returns: -ENOENT, -EUCLEAN, -EPROTO: there is none to be used. */
