@@ -70,6 +70,19 @@ count_in(struct c25_table *t)
 	(void)atomic_fetch_add(&t->h->assignments, 1);
 }
 
+/* Has the slot a family, and addresses that are of it? The indexes hash all
+ * 16 bytes. */
+static bool
+has_addresses(const union c25_content_d *c)
+{
+	static const uint8_t zero[12];
+
+	return c->live.family == C25_V6 || (c->live.family == C25_V4 &&
+	    memcmp(c->live.destination + 4, zero, sizeof(zero)) == 0 &&
+	    memcmp(c->live.magic + 4, zero, sizeof(zero)) == 0 &&
+	    memcmp(c->live.transit + 4, zero, sizeof(zero)) == 0);
+}
+
 /* Take one slot into the rebuilt indexes. Returns: false to free it. */
 static bool
 adopt(struct c25_table *t, uint32_t i, const union c25_content_d *c)
@@ -77,7 +90,7 @@ adopt(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 	struct c25_assignment a, twin;
 	struct c25_probe p;
 
-	if (c25_slot_assignment(t, i, &a) != 0 ||
+	if (!has_addresses(c) || c25_slot_assignment(t, i, &a) != 0 ||
 	    c->live.key_hash != c25_key_hash(t, &a.domain, &a.destination))
 		return false;
 	p = c25_probe_key(t, &a.domain, &a.destination);
@@ -123,6 +136,13 @@ keep_gone(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 	c25_link(t, i, c);
 	c25_wheel_put(t, i);
 	c25_step();
+}
+
+/* Has it ended, and makes sense? */
+static bool
+is_gone(const struct c25_slot_d *s, const union c25_content_d *c)
+{
+	return c25_slot_is_gone(s, c) && has_addresses(c);
 }
 
 /* Is this continuation slot referred to by its owner? */
@@ -208,7 +228,7 @@ c25_rebuild(struct c25_table *t)
 
 		atomic_store(&s->wheel_prev, C25_NIL);
 		if (c25_slot_read(s, &c) != 1 &&
-		    (c.live.state == C25_SLOT_CONT || c25_slot_is_gone(s, &c) ||
+		    (c.live.state == C25_SLOT_CONT || is_gone(s, &c) ||
 		    (c25_slot_is_living(s, &c) && adopt(t, i, &c))))
 			continue;
 		c25_slot_wipe(t, i);
@@ -221,7 +241,7 @@ c25_rebuild(struct c25_table *t)
 			continue;
 		if (c.live.state == C25_SLOT_CONT && !is_owned(t, i, &c))
 			c25_slot_wipe(t, i);
-		else if (c25_slot_is_gone(s, &c) &&
+		else if (is_gone(s, &c) &&
 		    atomic_load(&s->wheel_prev) == C25_NIL)
 			keep_gone(t, i, &c);
 	}
