@@ -267,8 +267,16 @@ add_ranges(struct work *w, struct c25_error *err)
 			put_range(&w->ranges, &in->range, (uint8_t)in->kind,
 			    in->connector);
 	}
-	for (size_t i = 0; i < s->exclude_count; i++)
-		put_range(&w->exclude, &s->exclude[i], 0, C25_CONNECTOR_NONE);
+	for (size_t i = 0; i < s->exclude_count; i++) {
+		const struct c25_range *out = &s->exclude[i];
+
+		if (c25_addr_len(&out->first) == 0 ||
+		    out->first.family != out->last.family ||
+		    c25_addr_cmp(&out->first, &out->last) > 0)
+			return c25_fail(err, -EINVAL,
+			    "policy: exclude range %zu is malformed", i);
+		put_range(&w->exclude, out, 0, C25_CONNECTOR_NONE);
+	}
 	if (w->ranges.failed)
 		return c25_fail(err, -ENOMEM, "policy: out of memory");
 	count = w->ranges.len / sizeof(*d);
