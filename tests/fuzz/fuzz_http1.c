@@ -4,6 +4,8 @@
  * and nothing outside of them; chunks too.
  * Input: request, response or chunked coding, then what a peer sent.
  */
+#include <strings.h>
+
 #include "sidecar/http1.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -27,6 +29,47 @@ check_piece(const struct c25_http1 *h, const char *end, size_t at, size_t len,
 	for (size_t i = 0; i < len; i++)
 		fuzz_must(p[i] != '\r' && p[i] != '\n' && p[i] != '\0' &&
 			(blanks || p[i] != ' '), "byte %d", p[i]);
+}
+
+/* The value of the only field of that name; counts them. */
+static unsigned
+count_fields(const struct c25_http1 *h, const char *name, const char **value)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < h->field_count; i++) {
+		const struct c25_http1_field *f = &h->fields[i];
+
+		if (f->name_len != strlen(name) || strncasecmp(h->base +
+		    f->name, name, f->name_len) != 0)
+			continue;
+		*value = h->base + f->value;
+		n++;
+	}
+	return n;
+}
+
+/* Two who read the same bytes must see the same end of the message: RFC 9112
+ * 6.3, where what is doubtful there is an error here. */
+static void
+check_framing(const struct c25_http1 *h, bool request)
+{
+	const char *value;
+	unsigned coding = count_fields(h, "Transfer-Encoding", &value);
+	unsigned length = count_fields(h, "Content-Length", &value);
+	int64_t want = request ? 0 : -2;
+
+	fuzz_must(coding + length <= 1, "%u and %u", coding, length);
+	if (length == 1)
+		want = strtoll(value, NULL, 10);
+	if (coding == 1)
+		want = -1;
+	if (!request && (h->status < 200 || h->status == 204 ||
+	    h->status == 304))
+		want = 0;
+	fuzz_must(h->length == want, "%lld, not %lld", (long long)h->length,
+		(long long)want);
+	fuzz_must(h->length != -2 || !h->keep, "kept without an end");
 }
 
 static void
@@ -55,6 +98,7 @@ check_head(const struct c25_http1 *h, const char *data, int n, bool request)
 		check_piece(h, end, f->value, f->value_len, true);
 	}
 	(void)c25_http1_get(h, "content-digest", &value);
+	check_framing(h, request);
 }
 
 /* As it comes in, byte by byte: nothing before it is whole, unless it is an

@@ -67,7 +67,7 @@ a_range(struct fuzz *f)
 static void
 make_spec(struct fuzz *f, struct world *w)
 {
-	static const char *const names[APPS] = { "one", "two", "three", "" };
+	static const char *const names[APPS] = { "one", "two", "three", "four" };
 	static const struct c25_spec_connector connectors[CONNECTORS] = {
 		{ "c0", 0 }, { "c7", 7 }, { "c255", 255 } };
 	struct c25_policy_spec *s = &w->spec;
@@ -219,7 +219,26 @@ ask_all(const struct c25_policy *p, const struct c25_name *n)
 	}
 }
 
-/* Change bytes, mend the checksum, and see who still takes it. */
+/* A byte; or a number: small, or about the size of something. */
+static void
+damage(struct fuzz *f, uint8_t *blob, size_t len)
+{
+	const struct c25_policy_d *h = (const void *)blob;
+	const uint32_t near[] = { 0, (uint32_t)h->names.count,
+		(uint32_t)len };
+	size_t at = fuzz_u16(f);
+	uint8_t what = fuzz_u8(f);
+	uint32_t word;
+
+	if (what % 4 == 3) {
+		blob[at % len] = fuzz_u8(f);
+		return;
+	}
+	word = near[what % 4] + fuzz_u8(f) - 128u;
+	memcpy(blob + at % (len / 4) * 4, &word, sizeof(word));
+}
+
+/* Change some, mend the checksum, and see who still takes it. */
 static void
 try_damage(struct fuzz *f, uint8_t *blob, size_t len,
 	const struct c25_name *n)
@@ -231,11 +250,8 @@ try_damage(struct fuzz *f, uint8_t *blob, size_t len,
 	struct c25_policy *p;
 	int r;
 
-	while (f->left > 0) {
-		size_t at = fuzz_u16(f) % len;
-
-		blob[at] = fuzz_u8(f);
-	}
+	while (f->left > 0)
+		damage(f, blob, len);
 	h->check = c25_hash(h->hash_key, blob + after, len - after);
 	r = c25_policy_load(blob, len, &p, &err);
 	fuzz_must(r == 0 || r == -EINVAL || r == -EPROTO, "%d", r);

@@ -192,7 +192,7 @@ def policy():
         ranges + tail + ask
     for i, at in enumerate((0x30, 0x48, 0x58, 0x68, 0xa0, 0xd8, 0x110, 0x180)):
         yield "damage-%d" % i, apps + domains + ranges + tail + ask + \
-            u16(at) + b"\xff" + u16(at + 4) + b"\1"
+            u16(at) + b"\3\xff" + u16(at >> 2) + bytes([i % 3, 128])
 
 
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA = 1, 2, 5, 6, 12, 15, 16, 28
