@@ -87,23 +87,24 @@ lock_word(void)
 	return &((struct c25_header_d *)(void *)w.map)->p.lock;
 }
 
-/* Change some bytes of a part of the file. */
+/* Change some bytes of a part of the file, where there is something. */
 static void
 change(struct fuzz *f)
 {
 	const struct { uint64_t at, len; bool truth; } parts[] = {
 		{ 0, sizeof(struct c25_prefix_d), true },
-		{ sizeof(struct c25_prefix_d), sizeof(struct c25_header_d) -
+		{ sizeof(struct c25_prefix_d), offsetof(struct c25_header_d,
+			pools) + 8 * sizeof(struct c25_pool_d) -
 			sizeof(struct c25_prefix_d), false },
 		{ w.l.stats, 4096, false },
 		{ w.l.registry, 512, true },
 		{ w.l.poolsets, 4096, true },
 		{ w.l.poolsets + sizeof(struct c25_poolset_d), 4096, true },
 		{ w.l.ring, 512, false },
-		{ w.l.slots, CAPACITY * sizeof(struct c25_slot_d), false },
-		{ w.l.heads, w.l.slots - w.l.heads, false },
+		{ w.l.slots, 8 * sizeof(struct c25_slot_d), false },
+		{ w.l.heads, 512, false },
 		{ w.l.wheel, 65536, false },
-		{ w.l.arena, ARENA_KEPT, false },
+		{ w.l.arena, 4096, false },
 	};
 	unsigned part = fuzz_u8(f) % (sizeof(parts) / sizeof(*parts));
 	uint64_t at = fuzz_u16(f) % parts[part].len;

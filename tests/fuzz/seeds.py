@@ -318,6 +318,10 @@ def table():
     yield "slot", reserve + b"".join(
         b"\xf0\7" + u16(w * 8) + b"\4\2\0\0\0" for w in range(25)) + rest
     yield "again", reserve + b"\xf2" + rest
+    yield "connector", reserve + b"\xf0\7" + u16(44) + b"\2\1\1" + rest
+    yield "pools", reserve + b"".join(
+        b"\xf0\1" + u16(at) + b"\x08" + b"\0\0\0\x10\0\0\0\0" + rest
+        for at in range(104, 250, 8))
 
 
 def store():
