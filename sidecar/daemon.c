@@ -212,8 +212,12 @@ on_seen(void *ctx, const struct c25_assignment *a)
 	struct c25_daemon *d = ctx;
 
 	c25_nat_seen(d->nat, a);
-	if (d->keep != NULL && a != NULL)
+	if (d->keep == NULL)
+		return;
+	if (a != NULL)
 		c25_keep_put(d->keep, a);
+	else
+		c25_keep_again(d->keep);
 }
 
 /* Before each sleep of the loop: nothing may be left undone. */

@@ -77,6 +77,13 @@ c25_keep_freed(struct c25_keep *k)
 	k->sweep = true;
 }
 
+void
+c25_keep_again(struct c25_keep *k)
+{
+	k->again = true;
+	k->cursor = 0;
+}
+
 /* Called by the store's thread. */
 static bool
 is_alive(void *ctx, const struct c25_name *domain,
@@ -93,10 +100,8 @@ c25_keep_tick(struct c25_keep *k, uint64_t now_ms)
 	struct c25_assignment a;
 	int n;
 
-	if (c25_store_wants(k->store, C25_STORE_ASSIGNMENTS)) {
-		k->again = true;
-		k->cursor = 0;
-	}
+	if (c25_store_wants(k->store, C25_STORE_ASSIGNMENTS))
+		c25_keep_again(k);
 	for (n = 0; k->again && n < PUT_AGAIN_AT_ONCE; n++) {
 		if (c25_table_next(k->table, &k->cursor, &a))
 			c25_keep_put(k, &a);
@@ -292,8 +297,7 @@ c25_keep_policy(struct c25_keep *k, struct c25_policy *policy)
 	c25_policy_unref(k->policy);
 	k->policy = policy;
 	/* other apps and connectors for the same domains */
-	k->again = true;
-	k->cursor = 0;
+	c25_keep_again(k);
 }
 
 void

@@ -34,7 +34,8 @@ check_name(const struct c25_name *n)
 	struct c25_name again;
 
 	fuzz_must(n->len >= 1 && n->len <= C25_NAME_MAX &&
-		is_canonical(n) && c25_name_valid(n->wire, n->len), "length %u", n->len);
+		is_canonical(n) && c25_name_valid(n->wire, n->len),
+		"length %u", n->len);
 	c25_name_to_text(n->wire, n->len, text);
 	fuzz_must(c25_name_from_text(&again, text, strlen(text)) == 0 &&
 		c25_name_eq(n, &again), "%s", text);

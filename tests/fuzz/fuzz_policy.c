@@ -67,7 +67,8 @@ a_range(struct fuzz *f)
 static void
 make_spec(struct fuzz *f, struct world *w)
 {
-	static const char *const names[APPS] = { "one", "two", "three", "four" };
+	static const char *const names[APPS] = { "one", "two", "three",
+		"four" };
 	static const struct c25_spec_connector connectors[CONNECTORS] = {
 		{ "c0", 0 }, { "c7", 7 }, { "c255", 255 } };
 	struct c25_policy_spec *s = &w->spec;
