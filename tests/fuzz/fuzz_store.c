@@ -110,6 +110,38 @@ open_sql(void)
 }
 
 static void
+drop_all(char *text, const char *what)
+{
+	char *p;
+
+	while ((p = strstr(text, what)) != NULL)
+		memmove(p, p + strlen(what), strlen(p + strlen(what)) + 1);
+}
+
+/* Make a table again so that its columns take anything. */
+static void
+loosen(sqlite3 *sql, const char *name)
+{
+	char text[2048] = "";
+	sqlite3_stmt *stmt;
+
+	fuzz_must(sqlite3_prepare_v2(sql, "SELECT sql FROM sqlite_schema"
+		" WHERE name = ?1", -1, &stmt, NULL) == SQLITE_OK, "%s",
+		sqlite3_errmsg(sql));
+	sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+	fuzz_must(sqlite3_step(stmt) == SQLITE_ROW, "%s", name);
+	(void)snprintf(text, sizeof(text), "DROP TABLE %s;%s", name,
+		(const char *)sqlite3_column_text(stmt, 0));
+	(void)sqlite3_finalize(stmt);
+	drop_all(text, "STRICT, ");
+	drop_all(text, " BLOB NOT NULL");
+	drop_all(text, " TEXT NOT NULL");
+	drop_all(text, " INTEGER NOT NULL");
+	fuzz_must(sqlite3_exec(sql, text, NULL, NULL, NULL) == SQLITE_OK,
+		"%s: %s", sqlite3_errmsg(sql), text);
+}
+
+static void
 set_up(void)
 {
 	struct c25_error err = { "" };
@@ -137,14 +169,8 @@ set_up(void)
 	sqlite3_close(sql);
 	w.file = read_file();
 	sql = open_sql();
-	fuzz_must(sqlite3_exec(sql, "DROP TABLE assignment;"
-		"DROP TABLE mapping; CREATE TABLE assignment (domain,"
-		" destination, magic, transit, app, connector, lease_s,"
-		" stored_s, PRIMARY KEY (domain, destination),"
-		" UNIQUE (magic) ON CONFLICT REPLACE) WITHOUT ROWID;"
-		"CREATE TABLE mapping (peer, transit, destination, app, boot,"
-		" sent_ms, PRIMARY KEY (peer, transit)) WITHOUT ROWID",
-		NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(sql));
+	loosen(sql, "assignment");
+	loosen(sql, "mapping");
 	sqlite3_close(sql);
 	w.loose = read_file();
 }
@@ -175,27 +201,45 @@ bind_value(sqlite3_stmt *stmt, int column, struct fuzz *f)
 	free(c.bytes);
 }
 
+/* How many columns a table has. */
+static int
+width(sqlite3 *sql, const char *name)
+{
+	sqlite3_stmt *stmt;
+	char text[64];
+	int n;
+
+	(void)snprintf(text, sizeof(text), "SELECT * FROM %s", name);
+	fuzz_must(sqlite3_prepare_v2(sql, text, -1, &stmt, NULL) ==
+		SQLITE_OK, "%s", sqlite3_errmsg(sql));
+	n = sqlite3_column_count(stmt);
+	(void)sqlite3_finalize(stmt);
+	return n;
+}
+
 /* A row of one of the tables, if SQLite takes it. */
 static void
 add_row(sqlite3 *sql, struct fuzz *f)
 {
-	static const struct {
-		const char *insert;
-		int columns;
-	} tables[] = {
-		{ "INSERT OR REPLACE INTO assignment VALUES"
-			" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", 8 },
-		{ "INSERT OR REPLACE INTO mapping VALUES"
-			" (?1, ?2, ?3, ?4, ?5, ?6)", 6 },
-		{ "INSERT OR REPLACE INTO meta VALUES"
-			" (1, ?1, ?2, ?3, ?4, ?5)", 5 },
-	};
-	unsigned t = fuzz_u8(f) % 3;
+	static const char *const tables[] = { "assignment", "mapping",
+		"meta" };
+	const char *name = tables[fuzz_u8(f) % 3];
+	int columns = width(sql, name), i = 1;
 	sqlite3_stmt *stmt;
+	char text[128];
+	size_t n;
 
-	fuzz_must(sqlite3_prepare_v2(sql, tables[t].insert, -1, &stmt, NULL)
-		== SQLITE_OK, "%s", sqlite3_errmsg(sql));
-	for (int i = 1; i <= tables[t].columns; i++)
+	n = (size_t)snprintf(text, sizeof(text), "INSERT OR REPLACE INTO %s"
+		" VALUES (?", name);
+	while (++i <= columns)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ",?");
+	(void)snprintf(text + n, sizeof(text) - n, ")");
+	fuzz_must(sqlite3_prepare_v2(sql, text, -1, &stmt, NULL) ==
+		SQLITE_OK, "%s", sqlite3_errmsg(sql));
+	/* of meta there is one row, number 1 */
+	i = strcmp(name, "meta") == 0 ? 2 : 1;
+	sqlite3_bind_int(stmt, 1, 1);
+	for (; i <= columns; i++)
 		bind_value(stmt, i, f);
 	(void)sqlite3_step(stmt);
 	(void)sqlite3_finalize(stmt);

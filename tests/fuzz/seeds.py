@@ -338,10 +338,11 @@ def store():
         return b"\2" + struct.pack(">q", value)
 
     def assignment(domain=app, dest=V4, magic=b"\x64\x40\0\3",
-                   transit=b"\xa9\xfe\x40\3", what=b"app", lease=300):
+                   transit=b"\xa9\xfe\x40\3", what=b"app", lease=300,
+                   serial=1):
         return b"\0" + blob(domain) + blob(dest) + blob(magic) + \
             blob(transit) + text(what) + text(b"c0") + number(lease) + \
-            number(1700000000)
+            number(1700000000) + number(serial)
 
     def mapping(peer=b"edge-1", transit=b"\xa9\xfe\x40\1", sent=5):
         return b"\1" + text(peer) + blob(transit) + blob(V4) + \
@@ -361,7 +362,7 @@ def store():
         assignment(dest=b"\x0a\1\2\4", transit=b"\1\2\3\4")
     yield "meta", b"\0\2" + text(b"x" * 40) + text(b"") + number(-1) + \
         number(0) + number(7)
-    yield "loose", b"\2" + b"\0" + number(5) * 8 + b"\1" + blob(V4) * 6
+    yield "loose", b"\2" + b"\0" + number(5) * 9 + b"\1" + blob(V4) * 6
     for i, at in enumerate((0, 16, 18, 28, 56, 60, 96, 100, 4096, 8192)):
         yield "bytes-%d" % i, b"\1" + u16(at) + b"\x2f" + u16(at + 3) + b"\0"
     yield "no-file", b"\3nothing at all"
