@@ -33,6 +33,10 @@ c25_config_error_add(struct c25_config_errors *errs, size_t at, bool warning,
 	va_start(ap, format);
 	(void)vsnprintf(e->text, sizeof(e->text), format, ap);
 	va_end(ap);
+	/* whatever of the file is quoted in it: it goes to a terminal */
+	for (char *p = e->text; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
 }
 
 void
