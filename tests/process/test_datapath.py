@@ -765,12 +765,14 @@ def test_checkconf_tells_what_the_host_lacks(net):
 def test_counters_count(net):
     magic = net.magic(NAMES[4])
     one = net.connectors["one"]
-    for daemon in one, net.conn25d:
+    for daemon in *net.connectors.values(), net.conn25d:
         daemon.control("stats")
     for _ in range(3):
         fetch(net.client, magic, "/who")
     assert net.conn25d.stat("datapath.client.translated") == 3
-    assert one.stat("datapath.connector.translated") == 3
+    # Either may have it, as one was down for a while.
+    assert sum(daemon.stat("datapath.connector.translated")
+               for daemon in net.connectors.values()) == 3
     assert net.conn25d.stat("datapath.elements") == len(elements(net.client))
     assert one.stat("datapath.elements") == len(elements(net.one))
     assert all(is_magic(a.magic) for a in net.conn25d.assignments())
