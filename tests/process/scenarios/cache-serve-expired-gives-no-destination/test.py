@@ -11,6 +11,7 @@ import pytest
 
 from harness import check
 from harness.ask import addresses
+from harness.unbound import PREFIX
 from harness.wait import wait_for
 
 DOMAIN = "expired.example"
@@ -90,6 +91,9 @@ def test_upstream_fails(worlds, name):
 def test_upstream_is_slow(worlds):
     """What answers after serve-expired-client-timeout, and what comes when
     upstream has answered."""
+    with open(f"{PREFIX}/src/config.h", encoding="ascii") as file:
+        if "#define USE_MINI_EVENT" in file.read():
+            pytest.skip("without libevent expired answers come at once")
     world = worlds["slow"]
     for name in [*MATCHED, FREE[1]]:
         world.tap.hold(name)
