@@ -362,6 +362,9 @@ c25_datapath_configure(struct c25_datapath *dp, const struct c25_config *cfg,
 	widen(dp, cfg, &outside);
 	free(outside.items);
 	dp->retry_at_ms = 0;
+	/* they go on also while our table can't be built */
+	if (dp->flows_at_ms == 0)
+		dp->flows_at_ms = now;
 	c25_datapath_work(dp, now);
 	return 0;
 }

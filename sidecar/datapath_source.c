@@ -308,7 +308,7 @@ c25_datapath_wants_flows(const struct c25_datapath *dp, uint64_t now,
 	bool *all)
 {
 	*all = dp->cleanse;
-	return dp->rs != NULL && dp->built && now >= dp->flows_at_ms;
+	return dp->rs != NULL && now >= dp->flows_at_ms;
 }
 
 /* A connection of the client's half. */

@@ -351,6 +351,36 @@ START_TEST(test_failures)
 }
 END_TEST
 
+/* The table can't be made, from the start or later: time isn't wasted with
+ * it, and connections are looked at, as they go on. */
+START_TEST(test_failures_to_build)
+{
+	struct c25_assignment a = assign("a.example");
+	int rounds = 0, looks = 0;
+	uint64_t end, due;
+
+	fails = _i == 0 ? -EBUSY : 0;
+	start(ROOM);
+	fails = -EBUSY;
+	c25_datapath_meddled(dp, "nft (pid 1)", now);
+	for (end = now + 3600000; now < end; rounds++) {
+		c25_datapath_work(dp, now);
+		if (c25_datapath_wants_flows(dp, now, &(bool){ false })) {
+			c25_datapath_flows_done(dp, true, now, 1);
+			looks++;
+		}
+		due = c25_datapath_due(dp);
+		ck_assert_uint_ne(due, 0);
+		now = due > now ? due : now + 1;
+	}
+	ck_assert_int_lt(rounds, 10000);
+	ck_assert_int_ge(looks, 100);
+	fails = 0;
+	pass(600000);
+	ck_assert_ptr_nonnull(element_of(&a));
+}
+END_TEST
+
 /* What says that the kernel hasn't what we think has the table made anew. */
 START_TEST(test_unexpected_kernel)
 {
@@ -542,6 +572,7 @@ main(void)
 	tcase_add_test(tc, test_leases);
 	tcase_add_test(tc, test_overrun);
 	tcase_add_test(tc, test_failures);
+	tcase_add_loop_test(tc, test_failures_to_build, 0, 2);
 	tcase_add_loop_test(tc, test_unexpected_kernel, 0, 3);
 	tcase_add_test(tc, test_repairs);
 	tcase_add_test(tc, test_loading);
