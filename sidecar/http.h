@@ -162,6 +162,7 @@ struct c25_http_result {
 	bool fresh;			/* came over a new connection */
 	bool cut;			/* ... as the other side had closed one
 					 * that it had said to keep open */
+	bool late;			/* connected, and no answer in time */
 };
 
 struct c25_http_peer {

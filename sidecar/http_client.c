@@ -39,6 +39,7 @@ struct c25_http_client {
 	bool busy;
 	bool fresh;			/* its connection carried none before */
 	bool again;			/* may be sent once more */
+	bool late;			/* it got no answer in time */
 	bool cut;			/* a connection was closed that the
 					 * other side had promised to keep */
 	const char *path;
@@ -83,6 +84,7 @@ client_done(struct c25_http_client *c, const char *error)
 		.body = "",
 		.fresh = c->fresh,
 		.cut = c->cut && error == NULL,
+		.late = c->late,
 	};
 
 	if (error == NULL) {
@@ -97,6 +99,7 @@ client_done(struct c25_http_client *c, const char *error)
 		c->cut = false;
 	c25_timer_stop(&c->timer);
 	c->busy = false;
+	c->late = false;
 	c->failed[0] = '\0';
 	c->done(c->ctx, &r);
 }
@@ -263,12 +266,14 @@ on_timer(void *ctx)
 
 	if (!c->busy)
 		return;
-	if (c->failed[0] != '\0')
+	if (c->failed[0] != '\0') {
 		client_fail(c, c->failed);
-	else if (c->state == STATE_CONNECTING)
+	} else if (c->state == STATE_CONNECTING) {
 		client_fail(c, "no connection in time");
-	else
+	} else {
+		c->late = true;
 		client_fail(c, "no answer in time");
+	}
 }
 
 /* ---- receiving ---------------------------------------------------------- */

@@ -39,7 +39,8 @@
  *              connection, timeout, another status, a body that makes no
  *              sense): the whole batch again, with backoff, for ever. 400
  *              and 413: again in halves, so that one bad entry can't stop
- *              the others.
+ *              the others; no answer in time: likewise, as it may be too
+ *              slow for so many. Batches that go well grow again.
  *   health     a connector is asked about each C25_PUSH_PROBE_MS, with an
  *              empty request when nothing waits for it. It is `down` when a
  *              request failed: the module then reserves for others, and
@@ -159,6 +160,8 @@ struct c25_push_answer {
 	bool cut;			/* the other side had closed the last
 					 * connection before, against what it
 					 * had said */
+	bool late;			/* no response, as time was over: it
+					 * may be too slow for so many */
 };
 
 /* The request to `reg` has ended; sends the next batch, if any. */

@@ -125,6 +125,9 @@ one_result(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
 		put_off(p, c, ref.slot, now);
 		break;
 	default:
+		c->last_error_ms = now;
+		snprintf(c->last_error, sizeof(c->last_error), "a mapping is "
+			"refused, code %u: %.*s", res->code, 96, res->message);
 		next_connector(p, c, ref, res, now);
 	}
 }
@@ -161,8 +164,12 @@ mark_up(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 	c->failures = 0;
 	c->rejects = 0;
 	c->retry_at_ms = 0;
-	c->batch_max = c->batch_max * 2 < C25_PUSH_BATCH ?
-		c->batch_max * 2 : C25_PUSH_BATCH;
+	/* More at once if that many were no trouble, but slowly: each time
+	 * that it is too much costs a timeout. */
+	if (c25_push_flight(c)->count >= c->batch_max)
+		c->batch_max += c->batch_max / 8 + 1;
+	if (c->batch_max > C25_PUSH_BATCH)
+		c->batch_max = C25_PUSH_BATCH;
 	c25_push_health_ok(p, c, now);
 }
 
@@ -252,6 +259,8 @@ c25_push_done(struct c25_pushq *p, uint16_t reg,
 		return;
 	c->busy = false;
 	c->probe_at_ms = now + c25_push_jitter(p, C25_PUSH_PROBE_MS);
+	if (answer->late && c25_push_flight(c)->count > 1)
+		c->batch_max = c25_push_flight(c)->count / 2;
 	if (answer->status == 0)
 		c25_push_batch_failed(p, c, answer->error, now);
 	else

@@ -35,6 +35,18 @@ forget_batch(struct c25_pushq *p, const struct c25_push_peer *c,
 			c25_push_remove(&p->queue, b->refs[i].slot);
 }
 
+/* One that has never been in use: its queue is another one's. */
+static void
+peer_discard(struct c25_push_peer *c)
+{
+	if (c == NULL)
+		return;
+	c25_buf_free(&c->batches[0].body);
+	c25_buf_free(&c->batches[1].body);
+	free(c->name);
+	free(c);
+}
+
 static void
 peer_free(struct c25_pushq *p, struct c25_push_peer *c)
 {
@@ -45,10 +57,7 @@ peer_free(struct c25_pushq *p, struct c25_push_peer *c)
 	forget_batch(p, c, &c->batches[0]);
 	forget_batch(p, c, &c->batches[1]);
 	c25_push_clear(&p->queue, c->reg);
-	c25_buf_free(&c->batches[0].body);
-	c25_buf_free(&c->batches[1].body);
-	free(c->name);
-	free(c);
+	peer_discard(c);
 }
 
 void
@@ -163,7 +172,7 @@ c25_push_configure(struct c25_pushq *p, struct c25_policy *policy,
 
 	if (r != 0) {
 		for (int reg = 0; reg < C25_CONNECTORS_MAX; reg++)
-			peer_free(p, fresh[reg]);
+			peer_discard(fresh[reg]);
 		return r;
 	}
 	for (int reg = 0; reg < C25_CONNECTORS_MAX; reg++)

@@ -243,6 +243,7 @@ on_done(void *ctx, const struct c25_http_result *r)
 		.body_len = r->body_len,
 		.epoch = r->epoch,
 		.cut = r->cut,
+		.late = r->late,
 	};
 	char text[C25_PUSH_ERROR_MAX];
 	struct c25_error err = { "" };

@@ -364,7 +364,8 @@ answer(uint16_t reg, int status, const char *body, const char *epoch)
 	conn[reg].busy = false;
 	c25_push_done(q, reg, &(struct c25_push_answer){ .status = status,
 		.error = status == 0 ? body : "", .body = body,
-		.body_len = strlen(body), .epoch = epoch }, now);
+		.body_len = strlen(body), .epoch = epoch, .late =
+		status == 0 && strcmp(body, "no answer in time") == 0 }, now);
 }
 
 /* 200 with a digit for each mapping; the last one counts for the rest. */
