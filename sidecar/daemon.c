@@ -545,11 +545,16 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	}
 	/* Nothing but memory can be missing from here on. */
 	r = c25_serve_configure(d->serve, cfg, err);
-	if (r == 0)
-		r = c25_nat_configure(d->nat, cfg, d->table,
-			c25_serve_mappings(d->serve), err);
 	if (r != 0)
 		goto undo;
+	/* serve points into cfg now: there is no way back but to end. */
+	r = c25_nat_configure(d->nat, cfg, d->table,
+		c25_serve_mappings(d->serve), err);
+	if (r != 0 && d->cfg == NULL)
+		goto undo;
+	if (r != 0)
+		tell(out, "%s: the kernel keeps the rules of before: reload "
+			"again", err->text);
 	listeners_commit(d, fresh);
 	c25_config_free(d->cfg);
 	d->cfg = cfg;
