@@ -13,6 +13,7 @@
 
 #define RETRY_MIN_MS 250	/* after a failure; doubles */
 #define RETRY_MAX_MS 60000
+#define ATOMIC_MIN 32		/* changes that any socket takes at once */
 #define REPAIR_MS 20		/* before a repair, to see all of a change */
 #define REPAIRS 10		/* that may be at once */
 #define REPAIR_EACH_MS 3000	/* one more after this time */
@@ -149,12 +150,24 @@ tell_built(struct c25_datapath *dp)
 	dp->who[0] = '\0';
 }
 
+/* A transaction was more than the socket takes. Returns: false: it was small
+ * already. */
+static bool
+take_fewer(struct c25_datapath *dp, int r)
+{
+	if (r != -EMSGSIZE || dp->atomic < 2 * ATOMIC_MIN)
+		return false;
+	dp->atomic /= 2;
+	return true;
+}
+
 /* The whole table, in place of whatever is there. */
 static void
 build(struct c25_datapath *dp, uint64_t now)
 {
 	struct c25_error err = { "" };
 	size_t n;
+	int r;
 
 	c25_elements_lost(dp->elements);
 	c25_ruleset_load(dp->rs, c25_elements_pending(dp->elements) >
@@ -162,9 +175,11 @@ build(struct c25_datapath *dp, uint64_t now)
 	dp->ops->begin(dp->ctx);
 	dp->ops->anew(dp->ctx, dp->rs);
 	n = add_changes(dp, dp->atomic, now);
-	if (dp->ops->commit(dp->ctx, false, &err) != 0) {
+	r = dp->ops->commit(dp->ctx, false, &err);
+	if (r != 0) {
 		c25_elements_taken(dp->elements, false);
-		failed(dp, &err, now);
+		if (!take_fewer(dp, r))
+			failed(dp, &err, now);
 		return;
 	}
 	c25_elements_taken(dp->elements, true);
@@ -193,7 +208,8 @@ update(struct c25_datapath *dp, uint64_t now)
 		c25_ruleset_load(dp->rs, false);
 		dp->ops->rules(dp->ctx, dp->rs);
 	}
-	n = add_changes(dp, C25_DATAPATH_BATCH, now);
+	n = add_changes(dp, dp->atomic < C25_DATAPATH_BATCH ? dp->atomic :
+		C25_DATAPATH_BATCH, now);
 	if (n == 0 && !rules)
 		return;
 	r = dp->ops->commit(dp->ctx, false, &err);
@@ -203,7 +219,8 @@ update(struct c25_datapath *dp, uint64_t now)
 		c25_log(C25_LOG_ERROR, "%s: making it anew", err.text);
 		repair(dp, "someone", now);
 	} else if (r != 0) {
-		failed(dp, &err, now);
+		if (!take_fewer(dp, r))
+			failed(dp, &err, now);
 	} else {
 		worked(dp);
 		dp->stats.changes += n;

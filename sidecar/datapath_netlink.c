@@ -51,8 +51,11 @@ enlarge(const struct mnl_socket *s)
 {
 	int fd = mnl_socket_get_fd(s), value = SEND_MAX, one = 1;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &value,
-		sizeof(value));
+	/* in a user namespace we may not force it */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &value,
+	    sizeof(value)) != 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value,
+			sizeof(value));
 	value = RECEIVE_MAX;
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &value,
 		sizeof(value));

@@ -23,7 +23,7 @@ struct c25_datapath_peer {
 struct c25_datapath {
 	const struct c25_datapath_ops *ops;
 	void *ctx;
-	size_t atomic;
+	size_t atomic;			/* changes in a transaction at most */
 	struct c25_elements *elements;
 	struct c25_ruleset *rs;		/* NULL: not configured */
 	struct c25_table *table;	/* NULL: no client role */

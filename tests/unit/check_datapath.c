@@ -36,12 +36,14 @@ struct model {
 };
 static struct model kernel, next;
 static int fails;			/* what commits return */
+static size_t changes, most;		/* in a transaction; 0: any number */
 static unsigned commits, builds;
 
 static void
 op_begin(void *ctx)
 {
 	next = kernel;
+	changes = 0;
 }
 
 static void
@@ -76,6 +78,7 @@ op_change(void *ctx, const struct c25_change *change, uint64_t now_ms)
 {
 	struct c25_element *there = find(&next, &change->element);
 
+	changes++;
 	ck_assert(next.table);
 	ck_assert_int_eq(there != NULL, change->out);
 	if (there != NULL)
@@ -99,6 +102,8 @@ op_commit(void *ctx, bool dry, struct c25_error *err)
 	commits++;
 	if (fails != 0)
 		return c25_fail(err, fails, "datapath: told to fail");
+	if (most != 0 && changes > most)
+		return c25_fail(err, -EMSGSIZE, "datapath: too much");
 	if (!dry)
 		kernel = next;
 	return 0;
@@ -146,6 +151,7 @@ setup(void)
 	c25_clock_set(fake_clock);
 	kernel = (struct model){ .count = 0 };
 	fails = 0;
+	most = 0;
 	commits = builds = 0;
 	fx_open(&f, 8192);
 	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/16");
@@ -355,7 +361,7 @@ END_TEST
  * it, and connections are looked at, as they go on. */
 START_TEST(test_failures_to_build)
 {
-	struct c25_assignment a = assign("a.example");
+	struct c25_assignment a;
 	int rounds = 0, looks = 0;
 	uint64_t end, due;
 
@@ -376,7 +382,9 @@ START_TEST(test_failures_to_build)
 	ck_assert_int_lt(rounds, 10000);
 	ck_assert_int_ge(looks, 100);
 	fails = 0;
-	pass(600000);
+	a = assign("a.example");
+	c25_datapath_assigned(dp, &a, now);
+	pass(60000);
 	ck_assert_ptr_nonnull(element_of(&a));
 }
 END_TEST
@@ -443,6 +451,25 @@ START_TEST(test_loading)
 		c25_datapath_work(dp, now);
 	ck_assert_uint_eq(kernel.count, 300);
 	ck_assert(!kernel.loading);
+}
+END_TEST
+
+/* A socket that takes less at once than is said to fit. */
+START_TEST(test_small_socket)
+{
+	char domain[32];
+
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(domain, sizeof(domain), "n%d.example", i);
+		(void)assign(domain);
+	}
+	most = 100;
+	start(ROOM);
+	for (int i = 0; i < 50 && c25_datapath_due(dp) == 1; i++)
+		c25_datapath_work(dp, now);
+	ck_assert_uint_eq(kernel.count, 1000);
+	ck_assert(!kernel.loading);
+	ck_assert_uint_eq(stats().errors, 0);
 }
 END_TEST
 
@@ -576,6 +603,7 @@ main(void)
 	tcase_add_loop_test(tc, test_unexpected_kernel, 0, 3);
 	tcase_add_test(tc, test_repairs);
 	tcase_add_test(tc, test_loading);
+	tcase_add_test(tc, test_small_socket);
 	tcase_add_test(tc, test_flow_keeps_its_assignment);
 	tcase_add_test(tc, test_flow_keeps_its_mapping);
 	tcase_add_test(tc, test_flow_astray);
