@@ -216,8 +216,10 @@ answered(struct c25_pushq *p, struct c25_push_peer *c,
 	char text[C25_PUSH_ERROR_MAX];
 
 	if (answer->status != 200) {
-		snprintf(text, sizeof(text), "HTTP status %d: %.*s",
-			answer->status, (int)strcspn(answer->body, "\r\n"),
+		int len = (int)strcspn(answer->body, "\r\n");
+
+		snprintf(text, sizeof(text), "HTTP status %d%s%.*s",
+			answer->status, len > 0 ? ": " : "", len,
 			answer->body);
 		for (char *t = text; *t != '\0'; t++)
 			if (*t < ' ' || *t > '~')
