@@ -27,8 +27,10 @@
  * A nonce counts as used once the signature was found good.
  *
  * Over a restart nonces aren't remembered: what was created before it, by our
- * clock, is not taken (so if that was ahead and is set back, restart). A
- * reload keeps them.
+ * clock, is not taken (so if that was ahead and is set back, restart). But
+ * `created` is by the peer's clock: what one whose clock is ahead sent in the
+ * last seconds before a restart, as many as it is ahead, is taken once more.
+ * A reload keeps them.
  *
  * Rules: the loop's thread. Peers are indexes of the configuration last given.
  */
