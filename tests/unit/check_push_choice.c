@@ -299,6 +299,8 @@ START_TEST(a_new_process_moves_nothing_at_once)
 		table[i].a.push = C25_PUSH_READY;
 	}
 	c25_push_free(q);
+	for (uint16_t i = 0; i < CONNECTORS; i++)
+		c25_wire_request_free(&conn[i].request);
 	memset(conn, 0, sizeof(conn));
 	were_down[OFFICE] = true;
 	mute[OFFICE] = true;
