@@ -17,6 +17,7 @@
 
 #include "compile.h"
 #include "conn25/log.h"
+#include "listeners.h"
 #include "rundir.h"
 #include "verbs.h"
 
@@ -67,121 +68,6 @@ tell_restart(const struct c25_daemon *d, const struct c25_config *cfg,
 		tell(out, "warning: table.maxAssignments: stays %u until "
 			"conn25d is restarted",
 			c25_table_capacity(d->table));
-}
-
-/* ---- the admin listener ------------------------------------------------ */
-
-static void
-healthz(void *ctx, const struct c25_http_request *q,
-	struct c25_http_reply *p)
-{
-	(void)ctx;
-	(void)q;
-	c25_buf_lit(&p->body, "ok\n");
-}
-
-static const struct c25_http_route admin_routes[] = {
-	{ .path = "/healthz", .method = "GET", .handle = healthz },
-};
-
-/* ---- HTTP listeners ---------------------------------------------------- */
-
-static const struct c25_config_listen *
-wanted(const struct c25_config *cfg, unsigned which)
-{
-	return which == C25_LISTEN_ADMIN ? &cfg->listen.admin :
-		&cfg->listen.transit_ip;
-}
-
-static bool
-listener_same(const struct c25_daemon_listener *l,
-	const struct c25_config_listen *want)
-{
-	if (!want->set || l->http == NULL)
-		return !want->set && l->http == NULL;
-	return l->port == want->port && c25_addr_eq(&l->addr, &want->addr);
-}
-
-/* Open one; `l` isn't touched when that fails. */
-static int
-listener_open(struct c25_daemon *d, unsigned which,
-	const struct c25_config_listen *want, struct c25_daemon_listener *l,
-	struct c25_error *err)
-{
-	struct c25_http_listen how = { .addr = want->addr,
-		.port = want->port };
-	struct c25_http_listener *http;
-	int r;
-
-	if (which == C25_LISTEN_ADMIN) {
-		how.name = "listen.admin";
-		how.routes = admin_routes;
-		how.route_count = sizeof(admin_routes) /
-			sizeof(*admin_routes);
-		how.ctx = d;
-	} else {
-		how.name = "listen.transitIP";
-		how.routes = c25_serve_routes;
-		how.route_count = C25_SERVE_ROUTES;
-		how.ctx = d->serve;
-	}
-	r = c25_http_listen(d->loop, &how, &http, err);
-	if (r != 0)
-		return r;
-	*l = (struct c25_daemon_listener){ .http = http, .addr = want->addr,
-		.port = want->port };
-	c25_log(C25_LOG_INFO, "%s: listening on %s", how.name, want->text);
-	return 0;
-}
-
-/* Close what `fresh` has beyond the listeners in force. */
-static void
-listeners_drop(struct c25_daemon *d, struct c25_daemon_listener *fresh)
-{
-	unsigned i;
-
-	for (i = 0; i < C25_LISTENERS; i++)
-		if (fresh[i].http != d->listeners[i].http)
-			c25_http_unlisten(fresh[i].http);
-}
-
-/* The listeners that cfg asks for: those in force, or new ones. */
-static int
-listeners_open(struct c25_daemon *d, const struct c25_config *cfg,
-	struct c25_daemon_listener fresh[static C25_LISTENERS],
-	struct c25_error *err)
-{
-	const struct c25_config_listen *want;
-	unsigned i;
-	int r;
-
-	memcpy(fresh, d->listeners, sizeof(d->listeners));
-	for (i = 0; i < C25_LISTENERS; i++) {
-		want = wanted(cfg, i);
-		if (listener_same(&fresh[i], want))
-			continue;
-		fresh[i] = (struct c25_daemon_listener){ 0 };
-		if (!want->set)
-			continue;
-		r = listener_open(d, i, want, &fresh[i], err);
-		if (r != 0) {
-			listeners_drop(d, fresh);
-			return r;
-		}
-	}
-	return 0;
-}
-
-static void
-listeners_commit(struct c25_daemon *d,
-	const struct c25_daemon_listener fresh[static C25_LISTENERS])
-{
-	unsigned i;
-
-	for (i = 0; i < C25_LISTENERS; i++)
-		if (fresh[i].http != d->listeners[i].http)
-			c25_http_unlisten(d->listeners[i].http);
-	memcpy(d->listeners, fresh, sizeof(d->listeners));
 }
 
 /* ---- the table and what is around it: the client role ------------------ */
@@ -526,7 +412,7 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 		r = key_load(cfg, &key, err);
 	if (r != 0)
 		return r;
-	r = listeners_open(d, cfg, fresh, err);
+	r = c25_listeners_open(d, cfg, fresh, err);
 	if (r != 0) {
 		c25_key_free(key);
 		return r;
@@ -555,7 +441,7 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	if (r != 0)
 		tell(out, "%s: the kernel keeps the rules of before: reload "
 			"again", err->text);
-	listeners_commit(d, fresh);
+	c25_listeners_commit(d, fresh);
 	c25_config_free(d->cfg);
 	d->cfg = cfg;
 	c25_key_free(old);
@@ -565,7 +451,7 @@ undo:
 	c25_key_free(key);
 	if (opened)
 		client_close(d);
-	listeners_drop(d, fresh);
+	c25_listeners_drop(d, fresh);
 	return r;
 }
 
