@@ -21,6 +21,7 @@
 #define VERBOSITY_MAX 5		/* as unbound's */
 #define RELOAD_WAIT_MS 2000	/* for Unbound to take a policy */
 #define RELOAD_PAUSE_MS 2	/* between looks whether it has */
+#define RELOAD_LOOKS 3		/* at least: who has just come is seen then */
 
 typedef void verb_fn(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r);
@@ -179,6 +180,7 @@ struct reload {
 	struct c25_daemon *d;
 	struct c25_buf lines;		/* to be told */
 	uint64_t until_ms;
+	unsigned looks;
 };
 
 static bool
@@ -187,7 +189,8 @@ reload_more(struct c25_control_reply *r)
 	struct reload *reload = r->state;
 	unsigned behind = c25_doorbell_behind(reload->d->doorbell);
 
-	if (behind > 0 && c25_now_ms() < reload->until_ms) {
+	if (reload->looks++ < RELOAD_LOOKS ||
+	    (behind > 0 && c25_now_ms() < reload->until_ms)) {
 		r->pause_ms = RELOAD_PAUSE_MS;
 		return true;
 	}
