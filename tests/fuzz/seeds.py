@@ -102,6 +102,37 @@ def http1():
     yield "chunks-many", b"\2\xff\xff\1" + b"1\r\na\r\n" * 20 + b"0\r\n\r\n"
 
 
+def httpsig():
+    covers = b'("@method" "@path" "@authority" "content-digest")'
+    signature = b"Signature: s=:" + b"A" * 86 + b"==:"
+    digest = (b"Content-Digest: sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZ"
+              b"G3hSuFU=:")
+
+    def strange(*lines, kind=b"\0"):
+        return kind + b"\r\n".join(lines)
+
+    given = b"Signature-Input: s=" + covers + b";created=1700000000"
+    yield "given", strange(
+        b"Host: 10.9.0.2:8025", digest,
+        given + b';nonce="0123456789";keyid="k";alg="ed25519";tag="t";'
+        b"expires=1700000009", signature)
+    yield "lines", strange(given[:-4], b"Signature-Input:  u=()", digest,
+                           b"X: a", b"X: b", signature, signature)
+    yield "fields", strange(
+        b'Signature-Input: s=("x" "host" "@query");created=1', b"X: a",
+        b"x:\tb", b"Host: A:80", signature)
+    yield "response", strange(
+        b'Signature-Input: s=("@status" "content-digest" "signature";req '
+        b'"conn25-epoch");created=1700000000', digest,
+        b"Conn25-Epoch: 1", signature, kind=b"\1")
+    body = b'{"transitIPs":[]}'
+    yield "signed", b"\2\0" + u16(len(body)) + body
+    yield "signed-touched", b"\2\1" + u16(len(body)) + body + \
+        u16(5) + b"\0T" + u16(700) + b"\3\5"
+    yield "answer", b"\3\0" + u16(len(body)) + body
+    yield "answer-touched", b"\3\2" + u16(0) + u16(9) + b"\x003"
+
+
 BODY = (b'{"transitIPs":[{"transitIP":"169.254.64.1","destinationIP":'
         b'"10.1.2.3","app":"wiki","domain":"a.wiki.example"},{"TRANSITip":'
         b'"fd25:2::1","destinationIP":"fd00::1","app":"w\\u00fc","x":[1,{}]}]}')
@@ -369,8 +400,9 @@ def store():
 
 
 SEEDS = {"answer": answer, "svcb": svcb, "name": names, "http1": http1,
-         "wire": wire, "control": control, "config": config,
-         "policy": policy, "push": push, "table": table, "store": store}
+         "httpsig": httpsig, "wire": wire, "control": control,
+         "config": config, "policy": policy, "push": push, "table": table,
+         "store": store}
 
 
 def main():
