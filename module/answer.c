@@ -243,10 +243,12 @@ static bool collect_init(struct collect *c, const struct c25_ask *ask,
 	if (count > RR_COUNT_MAX)
 		return false;
 	c->hold = ask->hold;
-	c->rdata = regional_alloc(region, count * sizeof(*c->rdata));
-	c->bytes = regional_alloc(region, count * sizeof(*c->bytes));
-	return c->rdata != NULL && c->bytes != NULL && (c->hold == NULL ||
-		hold_room(c->hold, region, count));
+	c->rdata = regional_alloc(region, count * (sizeof(*c->rdata) +
+		sizeof(*c->bytes)));
+	if (c->rdata == NULL)
+		return false;
+	c->bytes = (uint8_t (*)[16])(c->rdata + count);
+	return c->hold == NULL || hold_room(c->hold, region, count);
 }
 
 static void collect_all(struct collect *c, struct c25_worker *w,

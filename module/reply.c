@@ -19,24 +19,36 @@ struct c25_ask c25_ask_of(struct module_qstate *qstate,
 		.clients = c25_query_clients(qstate), .hold = hold };
 }
 
+/* A new message; one piece of memory, as most of what it costs to make one is
+ * asking for it. */
+struct reply_new {
+	struct dns_msg msg;
+	struct reply_info rep;
+	struct ub_packed_rrset_key *rrsets[];
+};
+
+/* ... and of an RRset, which the arrays and bytes of its records follow. */
+struct reply_rrset {
+	struct ub_packed_rrset_key key;
+	struct packed_rrset_data data;
+};
+
 struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,
 	size_t rrset_room, time_t ttl)
 {
-	struct regional *region = ask->region;
-	struct dns_msg *msg = regional_alloc_zero(region, sizeof(*msg));
+	struct reply_new *made;
 	struct reply_info *rep;
 
-	if (msg == NULL || rrset_room > RR_COUNT_MAX)
+	if (rrset_room > RR_COUNT_MAX)
 		return NULL;
-	rep = regional_alloc_zero(region, sizeof(*rep));
-	if (rep == NULL)
+	made = regional_alloc_zero(ask->region, sizeof(*made) +
+		rrset_room * sizeof(*made->rrsets));
+	if (made == NULL)
 		return NULL;
-	msg->qinfo = *ask->q;
-	msg->rep = rep;
-	rep->rrsets = regional_alloc_zero(region,
-		(rrset_room + 1) * sizeof(*rep->rrsets));
-	if (rep->rrsets == NULL)
-		return NULL;
+	rep = &made->rep;
+	made->msg.qinfo = *ask->q;
+	made->msg.rep = rep;
+	rep->rrsets = made->rrsets;
 	rep->flags = (uint16_t)(BIT_QR | BIT_RA | rcode);
 	rep->qdcount = 1;
 	rep->ttl = ttl;
@@ -46,15 +58,16 @@ struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,
 	 * enough for the AD bit. Ref: services/mesh.c mesh_send_reply(). */
 	rep->security = sec_status_insecure;
 	rep->reason_bogus = LDNS_EDE_NONE;
-	return msg;
+	return &made->msg;
 }
 
-/* The record data block of `count` records, as packed_rrset_data wants it:
- * each with its length before it. */
-static struct packed_rrset_data *reply_rrset_data(struct regional *region,
+/* An RRset of `count` records, each with its length before it, as
+ * packed_rrset_data wants it. */
+static struct ub_packed_rrset_key *reply_rrset(struct regional *region,
 	time_t ttl, const struct c25_rdata *rdata, size_t count)
 {
 	size_t bytes = 0, i;
+	struct reply_rrset *made;
 	struct packed_rrset_data *d;
 	uint8_t *next;
 
@@ -62,20 +75,23 @@ static struct packed_rrset_data *reply_rrset_data(struct regional *region,
 		return NULL;
 	for (i = 0; i < count; i++)
 		bytes += 2 + rdata[i].len;
-	d = regional_alloc_zero(region, sizeof(*d));
-	if (d == NULL)
+	made = regional_alloc(region, sizeof(*made) + count *
+		(sizeof(*d->rr_len) + sizeof(*d->rr_ttl) +
+		sizeof(*d->rr_data)) + bytes);
+	if (made == NULL)
 		return NULL;
+	memset(made, 0, sizeof(*made));
+	d = &made->data;
+	made->key.entry.key = &made->key;
+	made->key.entry.data = d;
 	d->ttl = ttl;
 	d->count = count;
 	d->trust = rrset_trust_ans_noAA;
 	d->security = sec_status_insecure;
-	d->rr_len = regional_alloc(region, count * sizeof(*d->rr_len));
-	d->rr_ttl = regional_alloc(region, count * sizeof(*d->rr_ttl));
-	d->rr_data = regional_alloc(region, count * sizeof(*d->rr_data));
-	next = regional_alloc(region, bytes);
-	if (d->rr_len == NULL || d->rr_ttl == NULL || d->rr_data == NULL ||
-	    next == NULL)
-		return NULL;
+	d->rr_len = (size_t *)(made + 1);
+	d->rr_ttl = (time_t *)(d->rr_len + count);
+	d->rr_data = (uint8_t **)(d->rr_ttl + count);
+	next = (uint8_t *)(d->rr_data + count);
 	for (i = 0; i < count; i++) {
 		d->rr_len[i] = 2 + rdata[i].len;
 		d->rr_ttl[i] = ttl;
@@ -85,7 +101,7 @@ static struct packed_rrset_data *reply_rrset_data(struct regional *region,
 		memcpy(next + 2, rdata[i].bytes, rdata[i].len);
 		next += d->rr_len[i];
 	}
-	return d;
+	return &made->key;
 }
 
 bool c25_reply_add(const struct c25_ask *ask, struct dns_msg *msg,
@@ -93,14 +109,10 @@ bool c25_reply_add(const struct c25_ask *ask, struct dns_msg *msg,
 	size_t count)
 {
 	struct reply_info *rep = msg->rep;
-	struct ub_packed_rrset_key *k = regional_alloc_zero(ask->region,
-		sizeof(*k));
+	struct ub_packed_rrset_key *k = reply_rrset(ask->region, ttl, rdata,
+		count);
 
 	if (k == NULL)
-		return false;
-	k->entry.key = k;
-	k->entry.data = reply_rrset_data(ask->region, ttl, rdata, count);
-	if (k->entry.data == NULL)
 		return false;
 	k->rk.dname = ask->q->qname;
 	k->rk.dname_len = ask->q->qname_len;

@@ -238,13 +238,17 @@ c25_policy_match(const struct c25_policy *p, const uint8_t *name, size_t len,
 	size_t mask = p->h->buckets.count - 1;
 	unsigned n = 0;
 
-	if (!c25_name_valid(name, len))
+	if (len == 0 || len > C25_NAME_MAX)
 		return false;
 	for (size_t i = 0;; i += name[i] + 1u) {
+		if (i >= len || name[i] > C25_LABEL_MAX)
+			return false;
 		off[n++] = (uint16_t)i;
 		if (name[i] == 0)
 			break;
 	}
+	if (off[n - 1] + 1u != len)
+		return false;
 	/* all buckets are on their way before the first is looked at */
 	for (unsigned i = 0; i < n; i++) {
 		unsigned labels = n - 1 - i;

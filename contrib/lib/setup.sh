@@ -21,6 +21,10 @@ setup_test_packages="python3 python3-pytest python3-pytest-timeout
 	iproute2 nftables tcpdump iputils-ping wireguard-go wireguard-tools
 	shellcheck cppcheck git"
 
+# For `contrib/test bench` only.
+# shellcheck disable=SC2034 # used there
+setup_bench_packages="dnsperf valgrind"
+
 # For `contrib/test fuzz` only: Debian's clang and its libFuzzer.
 setup_fuzz_packages() {
 	local version

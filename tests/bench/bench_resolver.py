@@ -5,145 +5,150 @@ with it (ours), asked by dnsperf in turn, for names the policy does not match
 and names it does. Prints "metric value unit" lines; tests/bench/README.md says
 what they mean.
 
-  BUILD=DIR UNBOUND=DIR tests/bench/bench_resolver.py [--full]
+  BUILD=DIR UNBOUND=DIR tests/bench/bench_resolver.py [--full] [PART...]
+
+Parts: cached tcp uncached threads latency scale; without --full only cached
+and uncached.
 """
 
 import argparse
-import os
-import re
-import statistics
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                                "..", "process"))
+from resolving import (Field, dnsperf, median, names, output, pin, quantile)
 
-from harness import conn25, nsd as nsd_module, zones     # noqa: E402
-from harness.ask import addresses, ask_many              # noqa: E402
-from harness.process import Keeper                       # noqa: E402
-from harness.world import World                          # noqa: E402
-
-NAMES = 10000
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def zone(prefix):
-    return "".join(f"{prefix}{n} 86400 A 10.{2 + n // 62500}."
-                   f"{n // 250 % 250}.{n % 250 + 1}\n" for n in range(NAMES))
-
-
-def output(metric, value, unit, digits=1):
-    print(f"{metric}\t{value:.{digits}f}\t{unit}", flush=True)
-
-
-def cpu_s(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+PARTS = ["cached", "tcp", "uncached", "threads", "latency", "scale"]
+QUICK = ["cached", "uncached"]
+KINDS = "unmatched", "matched"
 
 
 class Bench:
     def __init__(self, full):
+        self.full = full
         self.seconds = 10 if full else 3
         self.pairs = 15 if full else 5
-        self.keeper = Keeper("bench")
-        real = zones.make
-        zones.make = lambda directory: (
-            {**real(directory)[0],
-             "ours.example.": zones.head("ours.example.") + zone("n"),
-             "theirs.example.": zones.head("theirs.example.") + zone("n")},
-            [])
-        self.nsd = nsd_module.Nsd(self.keeper)
-        apps = conn25.APPS + [
-            {"name": "ours", "domains": ["*.ours.example"],
-             "connectors": ["tag:office"], "destinations": ["10.0.0.0/8"]}]
-        options = {"threads": 1, "extra":
-                   "msg-cache-size: 64m\nrrset-cache-size: 64m\n"
-                   "so-rcvbuf: 1m\nso-reuseport: no"}
-        self.world = World(
-            self.nsd, "bench", unbound=options,
-            client={"apps": apps, "table": {"maxAssignments": 65536},
-                    "dns": {"holdMilliseconds": 0}},
-            connector={"apps": apps, "peers": conn25.peers(apps)})
-        self.stock = self.world.make_unbound(
-            name="stock", module="validator iterator", **options)
-        self.stock.start()
-        self.unbounds = {"stock": self.stock, "ours": self.world.unbound}
-        for unbound in self.unbounds.values():
-            self.pin(unbound.process.pid, 1)
+        self.field = Field("bench")
+        self.sides = {}
 
-    @staticmethod
-    def pin(pid, core):
-        if os.cpu_count() > 1:
-            os.sched_setaffinity(pid, {core})
+    def start(self, threads=1):
+        """A stock Unbound and ours, with warm caches."""
+        world = self.field.world(f"ours-{threads}", threads=threads,
+                                 table=1 << 20)
+        self.sides = {"stock": self.field.stock(world, threads),
+                      "ours": world.unbound}
+        for unbound in self.sides.values():
+            if threads == 1:
+                pin(unbound.process, 1)
+            self.field.warm(unbound, *KINDS)
 
-    def names(self, kind):
-        domain = "ours.example" if kind == "matched" else "theirs.example"
-        return [f"n{n}.{domain}" for n in range(NAMES)]
+    def stop(self):
+        """What runs takes part of the memory and of the second core."""
+        self.field.worlds.pop().close()
 
-    def warm(self):
-        for kind in "matched", "unmatched":
-            path = os.path.join(self.keeper.path, kind)
-            with open(path, "w", encoding="ascii") as file:
-                file.writelines(f"{name} A\n" for name in self.names(kind))
-            for unbound in self.unbounds.values():
-                ask_many(unbound.address,
-                         [(name, "A") for name in self.names(kind)])
-        assert conn25.is_magic(addresses(
-            self.world.ask("n1.ours.example"))[0])
-
-    def run(self, which, kind, *more):
-        """One run of dnsperf. Returns (queries/s, CPU us/query)."""
-        unbound = self.unbounds[which]
-        before = cpu_s(unbound.process.pid)
-        text = subprocess.run(
-            ["taskset", "-c", "0", "dnsperf", "-s", "127.0.0.1", "-p",
-             str(unbound.port), "-d", os.path.join(self.keeper.path, kind),
-             "-l", str(self.seconds), "-c", "4", "-q", "64", "-t", "5",
-             *more], check=True, text=True, capture_output=True).stdout
-        used = cpu_s(unbound.process.pid) - before
-        done = int(re.search(r"Queries completed:\s+(\d+)", text).group(1))
-        lost = int(re.search(r"Queries lost:\s+(\d+)", text).group(1))
-        assert lost == 0, f"{lost} queries were lost: {text}"
-        qps = float(re.search(r"Queries per second:\s+([\d.]+)",
-                              text).group(1))
-        return qps, used / done * 1e6
-
-    def compare(self, kind, *more):
-        suffix = kind + "".join("." + m for m in more[1:])
-        found = {"stock": [], "ours": []}
+    def in_turn(self, run):
+        """run(unbound) on both sides. Returns the results by side, paired."""
+        found = {side: [] for side in self.sides}
         for number in range(self.pairs):
-            order = ["stock", "ours"]
-            for which in order if number % 2 else reversed(order):
-                found[which].append(self.run(which, kind, *more))
-        for which, runs in found.items():
-            output(f"resolver.qps.{which}.{suffix}",
-                   statistics.median(r[0] for r in runs), "queries/s", 0)
-            output(f"resolver.cpu.{which}.{suffix}",
-                   statistics.median(r[1] for r in runs), "us/query", 3)
+            order = list(self.sides)
+            for side in order if number % 2 else reversed(order):
+                found[side].append(run(self.sides[side]))
+        return found
+
+    def compare(self, suffix, run):
+        """What the runs of dnsperf say of both."""
+        found = self.in_turn(run)
+        for side, runs in found.items():
+            output(f"resolver.qps.{side}.{suffix}",
+                   median(r.qps for r in runs), "queries/s", 0)
+            output(f"resolver.cpu.{side}.{suffix}",
+                   median(r.cpu_us for r in runs), "us/query", 3)
         pairs = list(zip(found["ours"], found["stock"]))
         output(f"ratio.qps.{suffix}",
-               statistics.median(o[0] / s[0] for o, s in pairs), "", 3)
+               median(o.qps / s.qps for o, s in pairs), "", 3)
         output(f"ratio.cpu.{suffix}",
-               statistics.median(s[1] / o[1] for o, s in pairs), "", 3)
+               median(s.cpu_us / o.cpu_us for o, s in pairs), "", 3)
 
-    def close(self):
-        self.world.close()
-        self.keeper.close()
+    def cached(self, suffix="", *more, core=0):
+        for kind in KINDS:
+            path = self.field.queries(names(kind))
+            self.compare(kind + suffix, lambda unbound, path=path: dnsperf(
+                unbound, path, *more, seconds=self.seconds, core=core))
+
+    def tcp(self):
+        self.cached(".tcp", "-m", "tcp")
+
+    def uncached(self):
+        """Each run asks for names that nobody has asked for."""
+        count = 40000 if self.full else 10000
+        for kind in KINDS:
+            self.compare(kind + ".uncached", lambda unbound, kind=kind:
+                         dnsperf(unbound, self.field.never_asked(kind, count)))
+
+    def latency(self):
+        """At a rate that either can keep up with."""
+        rate = 5000
+        for kind in KINDS:
+            path = self.field.queries(names(kind))
+            found = self.in_turn(lambda unbound, path=path: dnsperf(
+                unbound, path, seconds=self.seconds, rate=rate))
+            for side, runs in found.items():
+                for q, label in (.5, "p50"), (.99, "p99"), (.999, "p999"):
+                    output(f"resolver.latency.{side}.{kind}.{label}",
+                           median(quantile(r.latency_us, q) for r in runs),
+                           "us")
+
+    def threads(self):
+        self.stop()
+        self.start(threads=2)
+        self.cached(".threads2", core=None)
+
+    def scale(self):
+        """The same with a large policy, and with a full table."""
+        self.stop()
+        small = self.field.world("small", table=1024 * 64)
+        large = {"policy10000": self.field.world("policy4", domains=10000),
+                 "policy1000000": self.field.world("policy6",
+                                                   domains=1000000),
+                 "table1000000": self.field.world("table6", table=1 << 20)}
+        self.field.fill(large["table1000000"], 1000000)
+        self.sides = {"small": small.unbound} | {
+            name: world.unbound for name, world in large.items()}
+        for unbound in self.sides.values():
+            pin(unbound.process, 1)
+            self.field.warm(unbound, "matched")
+        path = self.field.queries(names("matched"))
+        self.flat("matched", lambda unbound: dnsperf(
+            unbound, path, seconds=self.seconds))
+        self.flat("matched.uncached", lambda unbound: dnsperf(
+            unbound, self.field.never_asked("matched", 2000)))
+
+    def flat(self, suffix, run):
+        found = self.in_turn(run)
+        for side, runs in found.items():
+            output(f"resolver.cpu.{side}.{suffix}",
+                   median(r.cpu_us for r in runs), "us/query", 3)
+        for side in list(self.sides)[1:]:
+            output(f"ratio.cpu.{side}.{suffix}",
+                   median(s.cpu_us / o.cpu_us for o, s in
+                          zip(found[side], found["small"])), "", 3)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true")
-    bench = Bench(parser.parse_args().full)
+    parser.add_argument("parts", nargs="*", metavar="PART",
+                        help=" ".join(PARTS))
+    asked = parser.parse_args()
+    for part in asked.parts:
+        if part not in PARTS:
+            parser.error(f"{part}: no such part: one of {' '.join(PARTS)}")
+    wanted = asked.parts or (PARTS if asked.full else QUICK)
+    bench = Bench(asked.full)
     try:
-        bench.warm()
-        bench.compare("unmatched")
-        bench.compare("matched")
-        bench.compare("unmatched", "-m", "tcp")
-        bench.compare("matched", "-m", "tcp")
+        bench.start()
+        for part in PARTS:
+            if part in wanted:
+                getattr(bench, part)()
     finally:
-        bench.close()
+        bench.field.close()
 
 
 if __name__ == "__main__":
