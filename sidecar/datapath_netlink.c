@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,43 @@ c25_nft_close(struct c25_nft *n)
 	free(n->labels);
 	free(n->buf);
 	free(n);
+}
+
+int
+c25_nft_receive(struct c25_nft *n, const struct mnl_socket *s, int max,
+	int (*fn)(void *ctx, const struct nlmsghdr *m), void *ctx)
+{
+	bool lost = false;
+
+	while (max-- > 0) {
+		const struct nlmsghdr *m = (void *)n->buf;
+		ssize_t len = recv(mnl_socket_get_fd(s), n->buf, C25_NFT_BUF,
+			MSG_DONTWAIT);
+		int left = (int)len, r;
+
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0 && errno == ENOBUFS) {
+			lost = true;
+			continue;
+		}
+		if (len < 0 && errno != EAGAIN)
+			return -errno;
+		if (len <= 0)
+			break;
+		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
+			if ((r = fn(ctx, m)) != 1)
+				return r;
+	}
+	return lost ? -ENOBUFS : 1;
+}
+
+int
+c25_nft_error(const struct nlmsghdr *m)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
+
+	return mnl_nlmsg_get_payload_len(m) < sizeof(*e) ? -EIO : e->error;
 }
 
 /* ---- messages ----------------------------------------------------------- */
@@ -294,68 +332,75 @@ hint_of(const struct nlmsghdr *m, char *out, size_t size)
 				mnl_attr_get_str(a));
 }
 
-/* One answer. Returns: 0 it is an acknowledgement; 1 it is none; -errno. */
+struct answers {
+	const struct c25_nft *n;
+	struct c25_error *err;
+	bool acknowledged;
+	int result;			/* the first error */
+};
+
+/* One answer. */
 static int
-answer(const struct c25_nft *n, const struct nlmsghdr *m,
-	struct c25_error *err)
+answer(void *ctx, const struct nlmsghdr *m)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
 	const struct c25_nft_label *l = NULL;
+	struct answers *a = ctx;
 	char hint[128];
 
 	if (m->nlmsg_type != NLMSG_ERROR ||
 	    mnl_nlmsg_get_payload_len(m) < sizeof(*e))
 		return 1;
-	if (e->error == 0)
-		return 0;
-	for (size_t i = 0; i < n->label_count; i++)
-		if (n->labels[i].seq == e->msg.nlmsg_seq)
-			l = &n->labels[i];
+	if (e->error == 0) {
+		a->acknowledged = true;
+		return 1;
+	}
+	if (a->result != 0)
+		return 1;
+	for (size_t i = 0; i < a->n->label_count; i++)
+		if (a->n->labels[i].seq == e->msg.nlmsg_seq)
+			l = &a->n->labels[i];
 	hint_of(m, hint, sizeof(hint));
-	return explain(l, e->error, hint, err);
+	a->result = explain(l, e->error, hint, a->err);
+	return 1;
 }
 
 /* Read all answers. Returns: 0; the first error. */
 static int
 answers(struct c25_nft *n, struct c25_error *err)
 {
-	bool acknowledged = false;
-	int result = 0;
-	ssize_t len;
+	struct answers a = { .n = n, .err = err };
+	int r = c25_nft_receive(n, n->control, INT_MAX, answer, &a);
 
-	for (;;) {
-		const struct nlmsghdr *m = (void *)n->buf;
-		int left;
-
-		len = recv(mnl_socket_get_fd(n->control), n->buf,
-			C25_NFT_BUF, MSG_DONTWAIT);
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len < 0 && errno == ENOBUFS) {
-			if (result == 0)
-				result = c25_fail(err, -ENOBUFS, "datapath: "
-					"nftables: answers were lost");
-			continue;
-		}
-		if (len <= 0)
-			break;
-		left = (int)len;
-		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-			int r = answer(n, m, result == 0 ? err : NULL);
-
-			if (r == 0)
-				acknowledged = true;
-			else if (r < 0 && result == 0)
-				result = r;
-		}
-	}
-	if (result == 0 && !acknowledged)
+	if (a.result != 0)
+		return a.result;
+	if (r == -ENOBUFS)
+		return c25_fail(err, r, "datapath: nftables: answers were "
+			"lost");
+	if (!a.acknowledged)
 		return c25_fail(err, -EIO, "datapath: nftables: the kernel "
 			"doesn't answer");
-	return result;
+	return 0;
 }
 
 /* ---- the generation ----------------------------------------------------- */
+
+static int
+one_generation(void *ctx, const struct nlmsghdr *m)
+{
+	const struct nlattr *a;
+
+	if (m->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN) ||
+	    mnl_nlmsg_get_payload_len(m) < sizeof(struct nfgenmsg))
+		return -EIO;
+	mnl_attr_for_each(a, m, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(a) == NFTA_GEN_ID &&
+		    mnl_attr_validate(a, MNL_TYPE_U32) == 0) {
+			*(uint32_t *)ctx = ntohl(mnl_attr_get_u32(a));
+			return 0;
+		}
+	return -EIO;
+}
 
 /* The number that each transaction of anybody raises by one. */
 static int
@@ -363,10 +408,8 @@ generation(struct c25_nft *n, uint32_t *out)
 {
 	char request[64];
 	struct nlmsghdr *m = mnl_nlmsg_put_header(request);
-	const struct nlattr *a;
 	struct nfgenmsg *g;
-	ssize_t len;
-	int left;
+	int r;
 
 	m->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN;
 	m->nlmsg_flags = NLM_F_REQUEST;
@@ -376,21 +419,8 @@ generation(struct c25_nft *n, uint32_t *out)
 	g->version = NFNETLINK_V0;
 	if (mnl_socket_sendto(n->control, m, m->nlmsg_len) < 0)
 		return -errno;
-	len = recv(mnl_socket_get_fd(n->control), n->buf, C25_NFT_BUF,
-		MSG_DONTWAIT);
-	m = (void *)n->buf;
-	left = len < 0 ? 0 : (int)len;
-	if (!mnl_nlmsg_ok(m, left) || m->nlmsg_type !=
-	    (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN) ||
-	    mnl_nlmsg_get_payload_len(m) < sizeof(*g))
-		return -EIO;
-	mnl_attr_for_each(a, m, sizeof(*g))
-		if (mnl_attr_get_type(a) == NFTA_GEN_ID &&
-		    mnl_attr_validate(a, MNL_TYPE_U32) == 0) {
-			*out = ntohl(mnl_attr_get_u32(a));
-			return 0;
-		}
-	return -EIO;
+	r = c25_nft_receive(n, n->control, INT_MAX, one_generation, out);
+	return r == 1 ? -EIO : r;
 }
 
 /* ---- transactions ------------------------------------------------------- */
@@ -550,35 +580,26 @@ ask_counters(struct c25_nft *n)
 	return mnl_socket_sendto(n->control, m, m->nlmsg_len) >= 0;
 }
 
+static int
+one_counter(void *ctx, const struct nlmsghdr *m)
+{
+	if (m->nlmsg_type == NLMSG_DONE)
+		return 0;
+	if (m->nlmsg_type == NLMSG_ERROR)
+		return c25_nft_error(m);
+	if (mnl_nlmsg_get_payload_len(m) >= sizeof(struct nfgenmsg))
+		counter(m, ctx);
+	return 1;
+}
+
 int
 c25_nft_counters(struct c25_nft *n, uint64_t packets[C25_COUNTERS])
 {
-	ssize_t len;
+	int r;
 
 	memset(packets, 0, C25_COUNTERS * sizeof(*packets));
 	if (!ask_counters(n))
 		return -errno;
-	for (;;) {
-		const struct nlmsghdr *m = (void *)n->buf;
-		int left;
-
-		len = recv(mnl_socket_get_fd(n->control), n->buf,
-			C25_NFT_BUF, MSG_DONTWAIT);
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len <= 0)
-			return len == 0 ? -EIO : -errno;
-		left = (int)len;
-		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-			const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
-			size_t size = mnl_nlmsg_get_payload_len(m);
-
-			if (m->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (m->nlmsg_type == NLMSG_ERROR)
-				return size < sizeof(*e) ? -EIO : e->error;
-			if (size >= sizeof(struct nfgenmsg))
-				counter(m, packets);
-		}
-	}
+	r = c25_nft_receive(n, n->control, INT_MAX, one_counter, packets);
+	return r == 1 ? -EIO : r;
 }

@@ -136,29 +136,28 @@ decode(const struct nlmsghdr *m, struct c25_flow *flow)
 		flow->destination.family == flow->source.family;
 }
 
-/* Returns: 1 there may be more; 0 that was the last; -errno. */
+struct reading {
+	uint32_t seq;
+	void (*fn)(void *ctx, const struct c25_flow *flow);
+	void *ctx;
+};
+
 static int
-one_read(struct c25_nft *n, ssize_t len,
-	void (*fn)(void *ctx, const struct c25_flow *flow), void *ctx)
+one_flow(void *ctx, const struct nlmsghdr *m)
 {
-	const struct nlmsghdr *m = (void *)n->buf;
+	const struct reading *r = ctx;
 	struct c25_flow flow;
-	int left = (int)len;
 
-	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-		const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
-		size_t size = mnl_nlmsg_get_payload_len(m);
-
-		if (m->nlmsg_seq != n->flows_seq)
-			continue;
-		if (m->nlmsg_type == NLMSG_DONE)
-			return 0;
-		if (m->nlmsg_type == NLMSG_ERROR)
-			return size < sizeof(*e) ? -EIO : e->error;
-		if (m->nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK &&
-		    size >= sizeof(struct nfgenmsg) && decode(m, &flow))
-			fn(ctx, &flow);
-	}
+	if (m->nlmsg_seq != r->seq)
+		return 1;
+	if (m->nlmsg_type == NLMSG_DONE)
+		return 0;
+	if (m->nlmsg_type == NLMSG_ERROR)
+		return c25_nft_error(m);
+	if (m->nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK &&
+	    mnl_nlmsg_get_payload_len(m) >= sizeof(struct nfgenmsg) &&
+	    decode(m, &flow))
+		r->fn(r->ctx, &flow);
 	return 1;
 }
 
@@ -166,19 +165,9 @@ int
 c25_nft_flows_read(struct c25_nft *n, int max,
 	void (*fn)(void *ctx, const struct c25_flow *flow), void *ctx)
 {
-	int r = 1;
+	struct reading r = { n->flows_seq, fn, ctx };
 
-	while (r == 1 && max-- > 0) {
-		ssize_t len = recv(mnl_socket_get_fd(n->flows), n->buf,
-			C25_NFT_BUF, MSG_DONTWAIT);
-
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len < 0)
-			return errno == EAGAIN ? 1 : -errno;
-		r = one_read(n, len, fn, ctx);
-	}
-	return r;
+	return c25_nft_receive(n, n->flows, max, one_flow, &r);
 }
 
 void

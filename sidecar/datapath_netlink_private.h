@@ -81,6 +81,19 @@ void c25_nft_elements_end(struct c25_nft_part *p);
 /* A netfilter socket. Returns: 0; -errno, err says what. */
 int c25_nft_socket(struct mnl_socket **out, struct c25_error *err);
 
+/*
+ * Read from one of the handle's sockets, at most `max` times, what there is;
+ * each message goes to `fn`, until that returns otherwise than 1.
+ * Returns: what fn did; 1 there was no more yet, or `max` is over; -ENOBUFS
+ * as 1, but something was lost; -errno.
+ */
+int c25_nft_receive(struct c25_nft *n, const struct mnl_socket *s, int max,
+	int (*fn)(void *ctx, const struct nlmsghdr *m), void *ctx)
+	__attribute__((warn_unused_result));
+
+/* Of a message of type NLMSG_ERROR. Returns: 0; -errno. */
+int c25_nft_error(const struct nlmsghdr *m);
+
 /* Hear of changes of nftables from now on, or no more. Returns: 0; -errno. */
 int c25_nft_hear(struct c25_nft *n, bool hear)
 	__attribute__((warn_unused_result));

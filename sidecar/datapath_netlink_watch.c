@@ -14,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -113,47 +114,39 @@ who(const struct nlmsghdr *m, char *out, size_t size)
 	(void)snprintf(out, size, "%s (pid %u)", name, pid);
 }
 
-static void
-one_message(const struct nlmsghdr *m, struct c25_nft_event *out,
-	bool *unsigned_yet)
+struct hearing {
+	struct c25_nft_event *out;
+	bool unsigned_yet;		/* ours was changed, by whom comes */
+};
+
+static int
+one_message(void *ctx, const struct nlmsghdr *m)
 {
+	struct hearing *h = ctx;
+
 	if (m->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
 	    mnl_nlmsg_get_payload_len(m) < sizeof(struct nfgenmsg))
-		return;
+		return 1;
 	if ((m->nlmsg_type & 0xff) == NFT_MSG_NEWGEN) {
-		if (*unsigned_yet)
-			who(m, out->who, sizeof(out->who));
-		*unsigned_yet = false;
+		if (h->unsigned_yet)
+			who(m, h->out->who, sizeof(h->out->who));
+		h->unsigned_yet = false;
 	} else if (is_ours(m)) {
-		out->ours = true;
-		*unsigned_yet = true;
+		h->out->ours = true;
+		h->unsigned_yet = true;
 	}
+	return 1;
 }
 
 int
 c25_nft_events(struct c25_nft *n, struct c25_nft_event *out)
 {
-	bool unsigned_yet = false, lost = false;
+	struct hearing h = { .out = out };
+	int r;
 
 	*out = (struct c25_nft_event){ .who = "someone" };
-	for (;;) {
-		const struct nlmsghdr *m = (void *)n->buf;
-		ssize_t len = recv(mnl_socket_get_fd(n->watch), n->buf,
-			C25_NFT_BUF, MSG_DONTWAIT);
-		int left = (int)len;
-
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len < 0 && errno == ENOBUFS) {
-			lost = true;
-			continue;
-		}
-		if (len <= 0)
-			break;
-		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
-			one_message(m, out, &unsigned_yet);
-	}
+	r = c25_nft_receive(n, n->watch, INT_MAX, one_message, &h);
 	if (out->ours)
 		return 1;
-	return lost ? -ENOBUFS : 0;
+	return r == -ENOBUFS ? r : 0;
 }
