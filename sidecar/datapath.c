@@ -186,28 +186,31 @@ build(struct c25_datapath *dp, uint64_t now)
 	worked(dp);
 	dp->stats.changes += n;
 	dp->built = true;
-	dp->rules_due = dp->rs->loading;
+	dp->rules_due = false;
 	dp->cleanse = true;
 	dp->flows_at_ms = now;
 	dp->build_ms = c25_now_ms() - now;
 	tell_built(dp);
 }
 
-/* Some changes, or the rules once all elements are there. */
+/* Other rules, or those that refuse once all elements are there; some
+ * changes. */
 static void
 update(struct c25_datapath *dp, uint64_t now)
 {
-	bool rules = dp->rules_due && (!dp->rs->loading ||
-		c25_elements_pending(dp->elements) == 0);
 	struct c25_error err = { "" };
+	bool rules;
 	size_t n;
 	int r;
 
-	dp->ops->begin(dp->ctx);
-	if (rules) {
+	if (dp->rs->loading && c25_elements_pending(dp->elements) == 0) {
 		c25_ruleset_load(dp->rs, false);
-		dp->ops->rules(dp->ctx, dp->rs);
+		dp->rules_due = true;
 	}
+	rules = dp->rules_due;
+	dp->ops->begin(dp->ctx);
+	if (rules)
+		dp->ops->rules(dp->ctx, dp->rs);
 	n = add_changes(dp, dp->atomic < C25_DATAPATH_BATCH ? dp->atomic :
 		C25_DATAPATH_BATCH, now);
 	if (n == 0 && !rules)
@@ -229,6 +232,14 @@ update(struct c25_datapath *dp, uint64_t now)
 	}
 }
 
+/* Has the kernel to be told of anything? */
+static bool
+is_behind(const struct c25_datapath *dp)
+{
+	return !dp->built || dp->rules_due || dp->rs->loading ||
+		c25_elements_pending(dp->elements) > 0;
+}
+
 void
 c25_datapath_work(struct c25_datapath *dp, uint64_t now)
 {
@@ -243,7 +254,7 @@ c25_datapath_work(struct c25_datapath *dp, uint64_t now)
 	dp->retry_at_ms = 0;
 	if (!dp->built)
 		build(dp, now);
-	else if (dp->rules_due || c25_elements_pending(dp->elements) > 0)
+	else if (is_behind(dp))
 		update(dp, now);
 }
 
@@ -261,8 +272,7 @@ c25_datapath_due(const struct c25_datapath *dp)
 
 	if (dp->rs == NULL)
 		return 0;
-	if (dp->retry_at_ms == 0 && (!dp->built || dp->rules_due ||
-	    c25_elements_pending(dp->elements) > 0))
+	if (dp->retry_at_ms == 0 && is_behind(dp))
 		return 1;
 	if (dp->retry_at_ms != 0)
 		earlier(&due, dp->retry_at_ms);
@@ -360,6 +370,7 @@ int
 c25_datapath_configure(struct c25_datapath *dp, const struct c25_config *cfg,
 	struct c25_table *table, struct c25_mappings *mappings, uint64_t now)
 {
+	bool loading = dp->rs != NULL && dp->rs->loading;
 	struct c25_ranges outside = { NULL, 0 };
 	struct c25_ruleset *rs;
 	int r = c25_ruleset_new(cfg, NULL, 0, &rs);
@@ -378,6 +389,8 @@ c25_datapath_configure(struct c25_datapath *dp, const struct c25_config *cfg,
 	c25_datapath_compare(dp, &outside, now);
 	widen(dp, cfg, &outside);
 	free(outside.items);
+	if (loading)
+		c25_ruleset_load(dp->rs, true);
 	dp->retry_at_ms = 0;
 	/* they go on also while our table can't be built */
 	if (dp->flows_at_ms == 0)

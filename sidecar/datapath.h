@@ -42,7 +42,8 @@
  *              until the moment when ours do. Connections don't notice.
  *   size       up to C25_DATAPATH_ATOMIC elements go into that transaction;
  *              more in further ones, and until all are in packets for those
- *              that are missing are dropped, not refused.
+ *              that are missing are dropped, not refused, also when the
+ *              configuration changes meanwhile.
  *   repair     if somebody else changed the table, or the kernel says it has
  *              not what we think, it is made anew: at once, but after some
  *              times of that with pauses, so that two programs that fight

@@ -37,7 +37,7 @@ struct model {
 static struct model kernel, next;
 static int fails;			/* what commits return */
 static size_t changes, most;		/* in a transaction; 0: any number */
-static unsigned commits, builds;
+static unsigned commits, builds, rules;
 
 static void
 op_begin(void *ctx)
@@ -60,6 +60,7 @@ op_rules(void *ctx, const struct c25_ruleset *rs)
 {
 	ck_assert(next.table);
 	next.loading = rs->loading;
+	rules++;
 }
 
 static struct c25_element *
@@ -152,7 +153,7 @@ setup(void)
 	kernel = (struct model){ .count = 0 };
 	fails = 0;
 	most = 0;
-	commits = builds = 0;
+	commits = builds = rules = 0;
 	fx_open(&f, 8192);
 	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/16");
 	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
@@ -454,6 +455,38 @@ START_TEST(test_loading)
 }
 END_TEST
 
+/* A reload meanwhile, or a kernel that fails at the end, changes nothing of
+ * that; other rules are told at once all the same. */
+START_TEST(test_reload_while_loading)
+{
+	char domain[32];
+
+	for (int i = 0; i < 400; i++) {
+		(void)snprintf(domain, sizeof(domain), "n%d.example", i);
+		(void)assign(domain);
+	}
+	start(100);
+	ck_assert(kernel.loading);
+	configure();
+	ck_assert_uint_eq(kernel.count, 200);
+	ck_assert_uint_eq(rules, 1);
+	ck_assert_uint_eq(builds, 1);
+	ck_assert(kernel.loading);
+	c25_datapath_work(dp, now);
+	ck_assert_uint_eq(rules, 1);
+	c25_datapath_work(dp, now);
+	ck_assert_uint_eq(kernel.count, 400);
+	ck_assert(kernel.loading);
+	fails = -ENOMEM;
+	c25_datapath_work(dp, now);
+	fails = 0;
+	ck_assert(kernel.loading);
+	pass(1000);
+	ck_assert_uint_eq(kernel.count, 400);
+	ck_assert(!kernel.loading);
+}
+END_TEST
+
 /* A socket that takes less at once than is said to fit. */
 START_TEST(test_small_socket)
 {
@@ -603,6 +636,7 @@ main(void)
 	tcase_add_loop_test(tc, test_unexpected_kernel, 0, 3);
 	tcase_add_test(tc, test_repairs);
 	tcase_add_test(tc, test_loading);
+	tcase_add_test(tc, test_reload_while_loading);
 	tcase_add_test(tc, test_small_socket);
 	tcase_add_test(tc, test_flow_keeps_its_assignment);
 	tcase_add_test(tc, test_flow_keeps_its_mapping);
