@@ -533,8 +533,8 @@ on_mappings(void *ctx)
 {
 	struct c25_daemon *d = ctx;
 
-	/* bounded, as a request is: a mebibyte of mappings is no more */
-	for (int i = 0; i < 16 && !c25_nat_flush(d->nat); i++)
+	/* or refuses them; others wait, as for any request */
+	while (!c25_nat_flush(d->nat))
 		;
 }
 

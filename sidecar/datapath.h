@@ -20,9 +20,10 @@
  *
  * Rules
  *   before     an assignment is in the kernel before the loop sleeps, so
- *              before any connector's answer can make it READY; a mapping
- *              before its request is answered. Whoever is told of an address
- *              finds it working.
+ *              before any connector's answer can make it READY; a mapping,
+ *              for each address of its peer, before its request is answered,
+ *              unless the kernel refuses it, which is logged. Whoever is told
+ *              of an address finds it working.
  *   time       a client's element lives as long as the lease, a connector's
  *              as long as the mapping. The lease is renewed by Unbound,
  *              without a word to us: when an element's end comes near its

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -17,9 +18,10 @@ import threading
 import pytest
 
 from harness import netns, zones
-from harness.conn25 import CHECKCONF, Conn25d, is_magic
-from harness.overlay import (CONNECTORS, NAMES, NARROW, NOWHERE, WEB, Net,
-                             bare, connect, echo, fetch, pattern, udp)
+from harness.conn25 import CHECKCONF, PATH, Conn25d, is_magic
+from harness.overlay import (CONNECTORS, NAMES, NARROW, NOWHERE, PORT, WEB,
+                             Net, bare, connect, echo, fetch, pattern, udp,
+                             url)
 from harness.process import Process
 from harness.wait import holds_for, scaled, wait_for
 
@@ -346,6 +348,38 @@ def test_first_connection_after_the_first_answer(net):
     assert failed == []
     assert net.conn25d.stat("total.num.hold_timeout") == 0
     assert net.connectors["one"].stat("mappings.current") >= 2 * count
+
+
+def test_large_request_is_answered_when_the_kernel_has_it(net, keeper):
+    """A mebibyte of mappings of a peer with many addresses."""
+    space = netns.Namespace("large")
+    config = net.connector_config(CONNECTORS["one"])
+    config["listen"] = {"transitIP": url("127.0.0.1")}
+    config["datapath"]["overlay"] = "lo"
+    config["peers"][0]["addresses"] = [f"127.0.0.{n}" for n in range(1, 17)]
+    entries = [f'{{"transitIP":"10.64.{n >> 8}.{n & 255}",'
+               '"destinationIP":"10.1.0.1","app":"wiki"}'
+               for n in range(15000)]
+    body = '{"transitIPs":[' + ",".join(entries) + "]}"
+    assert len(body) <= 1 << 20
+    daemon = Conn25d(keeper, "large", config)
+    try:
+        net.start(space, daemon)
+        with space.enter():
+            client = http.client.HTTPConnection("127.0.0.1", PORT,
+                                                timeout=scaled(60))
+            client.request("POST", PATH, body)
+            answer = client.getresponse()
+        assert answer.status == 200, answer.read()
+        results = json.loads(answer.read())["transitIPs"]
+        assert results == [{}] * len(entries)
+        stats = daemon.stats()
+        assert stats["datapath.pending"] == 0
+        assert stats["datapath.elements"] == 16 * len(entries)
+        client.close()
+    finally:
+        daemon.stop()
+        space.close()
 
 
 # ---- surviving --------------------------------------------------------------
