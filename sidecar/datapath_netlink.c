@@ -315,21 +315,48 @@ explain(const struct c25_nft_label *l, int code, const char *hint,
 		strerror(-code), hint);
 }
 
-/* The kernel's own words, if it has any. */
-static void
-hint_of(const struct nlmsghdr *m, char *out, size_t size)
+/* One of ours, in the transaction. */
+static const struct nlmsghdr *
+message_of(const struct c25_nft *n, uint32_t seq)
 {
-	const struct nlattr *a;
+	for (int i = 0; i < C25_PARTS; i++) {
+		const struct nlmsghdr *m = (void *)n->parts[i].data;
+		int left = (int)n->parts[i].len;
 
-	*out = '\0';
-	if ((m->nlmsg_flags & NLM_F_ACK_TLVS) == 0 ||
-	    (m->nlmsg_flags & NLM_F_CAPPED) == 0)
-		return;
-	mnl_attr_for_each(a, m, sizeof(struct nlmsgerr))
-		if (mnl_attr_get_type(a) == NLMSGERR_ATTR_MSG &&
-		    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0)
-			(void)snprintf(out, size, " (%s)",
-				mnl_attr_get_str(a));
+		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
+			if (m->nlmsg_seq == seq)
+				return m;
+	}
+	return NULL;
+}
+
+/* The kernel's own words, if it has any, and the element that it means. */
+static void
+hint_of(const struct c25_nft *n, const struct nlmsghdr *m, char *out,
+	size_t size)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
+	const uint16_t extras = NLM_F_ACK_TLVS | NLM_F_CAPPED;
+	char element[C25_NFT_ELEMENT_TEXT] = "";
+	const struct nlattr *a;
+	const char *words = "";
+	uint32_t offset = 0;
+
+	if ((m->nlmsg_flags & extras) == extras)
+		mnl_attr_for_each(a, m, sizeof(*e)) {
+			if (mnl_attr_get_type(a) == NLMSGERR_ATTR_MSG &&
+			    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0)
+				words = mnl_attr_get_str(a);
+			else if (mnl_attr_get_type(a) ==
+			    NLMSGERR_ATTR_OFFS &&
+			    mnl_attr_validate(a, MNL_TYPE_U32) == 0)
+				offset = mnl_attr_get_u32(a);
+		}
+	c25_nft_element_text(message_of(n, e->msg.nlmsg_seq), offset,
+		element);
+	(void)snprintf(out, size, "%s%s%s%s%s%s", *words ? " (" : "", words,
+		*words ? ")" : "", *element ? " (" : "", element,
+		*element ? ")" : "");
 }
 
 struct answers {
@@ -346,7 +373,7 @@ answer(void *ctx, const struct nlmsghdr *m)
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
 	const struct c25_nft_label *l = NULL;
 	struct answers *a = ctx;
-	char hint[128];
+	char hint[256];
 
 	if (m->nlmsg_type != NLMSG_ERROR ||
 	    mnl_nlmsg_get_payload_len(m) < sizeof(*e))
@@ -360,7 +387,7 @@ answer(void *ctx, const struct nlmsghdr *m)
 	for (size_t i = 0; i < a->n->label_count; i++)
 		if (a->n->labels[i].seq == e->msg.nlmsg_seq)
 			l = &a->n->labels[i];
-	hint_of(m, hint, sizeof(hint));
+	hint_of(a->n, m, hint, sizeof(hint));
 	a->result = explain(l, e->error, hint, a->err);
 	return 1;
 }

@@ -5,6 +5,7 @@
  *
  *   datapath_netlink.c         sockets, transactions, what went wrong
  *   datapath_netlink_encode.c  rules and elements as messages
+ *   datapath_netlink_names.c   ... which element it was, in words
  *   datapath_netlink_watch.c   what others do to our table
  *   datapath_netlink_flows.c   connections
  *   datapath_netlink_route.c   routes
@@ -77,6 +78,16 @@ void c25_nft_message_end(struct c25_nft_part *p, struct nlmsghdr *m);
 
 /* Close the messages of elements that are being filled. */
 void c25_nft_elements_end(struct c25_nft_part *p);
+
+/*
+ * Which element of a map is `offset` bytes into a message of ours, in words,
+ * its key as nft writes it. Older kernels (6.1) name no offset, then that is 0:
+ * if there are several, how many, and the first. "": it is no such message;
+ * m may be NULL.
+ */
+#define C25_NFT_ELEMENT_TEXT (2 * C25_ADDR_TEXT_MAX + 64)
+void c25_nft_element_text(const struct nlmsghdr *m, uint32_t offset,
+	char out[static C25_NFT_ELEMENT_TEXT]);
 
 /* A netfilter socket. Returns: 0; -errno, err says what. */
 int c25_nft_socket(struct mnl_socket **out, struct c25_error *err);
