@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * loop_private.h - what loop.c, http.c and http_client.c share: the
+ * loop_private.h - what loop.c, the HTTP server and http_client.c share: the
  * libwebsockets context, and whose listeners and clients there are.
  */
 #ifndef CONN25_LOOP_PRIVATE_H
