@@ -118,6 +118,34 @@ fail_too_large(struct c25_http_conn *c)
 		"body too large: at most %zu bytes", c->route->body_max);
 }
 
+/* Browsers say where a request comes from; ours never do. */
+static bool
+from_browser(const struct c25_http1 *h)
+{
+	const char *value;
+
+	return c25_http1_get(h, "origin", &value) >= 0 ||
+		c25_http1_get(h, "sec-fetch-site", &value) >= 0;
+}
+
+/* Fills the reply if there are too many of these. */
+static bool
+too_many(struct c25_http_conn *c)
+{
+	struct c25_http_listener *l = c->listener;
+	unsigned wait = c25_http_rate(l, c->from->turn);
+	char text[16];
+
+	if (wait == 0)
+		return false;
+	c25_http_fail(&l->reply, 429, "too many requests: at most %u a "
+		"second are answered: try again in %u s",
+		l->how.limits.requests_per_second, wait);
+	(void)snprintf(text, sizeof(text), "%u", wait);
+	c25_http_reply_header(&l->reply, "Retry-After", text);
+	return true;
+}
+
 /* Fills the reply if the request is refused by its head alone. */
 static void
 check_head(struct c25_http_conn *c, int parsed)
@@ -139,6 +167,13 @@ check_head(struct c25_http_conn *c, int parsed)
 		return;
 	}
 	c->mark = 0;
+	if (from_browser(h)) {
+		c25_http_fail(p, 403, "browsers are not served: use a program "
+			"such as curl");
+		return;
+	}
+	if (too_many(c))
+		return;
 	c->route = find_route(l, h, c->head_only);
 	if (c->route == NULL)
 		return;
@@ -204,19 +239,19 @@ take_head(struct c25_http_conn *c, char *data, size_t len)
 
 	if (n == 0) {
 		if (c->phase == C25_PHASE_IDLE)
-			c25_http_deadline(c, C25_HTTP_REQUEST_S * 1000);
+			c25_http_deadline(c, c25_http_request_ms(c));
 		c->phase = C25_PHASE_HEAD;
 		return 0;
 	}
 	c->head = h;
 	check_head(c, n);
+	body_len = n > 0 && h->length > 0 ? (size_t)h->length : 0;
+	end = (n > 0 ? (size_t)n : 0) + body_len;
 	if (c->listener->reply.status != 200) {
-		if (n > 0 && h->length == 0)
-			return c25_http_reply_send(c) ? n : -1;
+		if (n > 0 && h->length >= 0 && end <= len)
+			return c25_http_reply_send(c) ? (ssize_t)end : -1;
 		return c25_http_refuse(c) ? (ssize_t)len : -1;
 	}
-	body_len = h->length > 0 ? (size_t)h->length : 0;
-	end = (size_t)n + body_len;
 	if (h->length >= 0 && end <= len) {
 		after = data[end];
 		data[end] = '\0';
@@ -228,7 +263,7 @@ take_head(struct c25_http_conn *c, char *data, size_t len)
 		return -1;
 	memset(&c->chunk, 0, sizeof(c->chunk));
 	if (c->phase == C25_PHASE_IDLE)
-		c25_http_deadline(c, C25_HTTP_REQUEST_S * 1000);
+		c25_http_deadline(c, c25_http_request_ms(c));
 	c->phase = C25_PHASE_BODY;
 	if (h->expect && end != len && !c25_http_send(c,
 	    "HTTP/1.1 100 Continue\r\n\r\n", 25))
@@ -277,6 +312,7 @@ c25_http_take(struct c25_http_conn *c, char *data, size_t len)
 	size_t at = 0;
 	ssize_t n;
 
+	c->more = false;
 	while (at < len && c->out.len == 0) {
 		if (c->phase == C25_PHASE_LINGER)
 			return (ssize_t)len;
@@ -289,6 +325,11 @@ c25_http_take(struct c25_http_conn *c, char *data, size_t len)
 		if (n == 0)
 			break;
 		at += (size_t)n;
+		if (at < len && !c25_http_turn_left(c->listener,
+		    c->from->turn)) {
+			c->more = true;
+			break;
+		}
 	}
 	return (ssize_t)at;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The HTTP server's listeners: open, accept, close, and who may come in. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,31 +11,57 @@
 #include "http_private.h"
 #include "loop_private.h"
 
-#define PER_SOURCE 64		/* connections from one address */
+#define TELL_MS 60000		/* between two messages of a kind */
+#define RETRY_S 1		/* when to come back */
 #define ACCEPT_AGAIN_MS 1000	/* after running out of file descriptors */
 
-/* May one more connection from there come in? */
-static bool
-has_room(struct c25_http_listener *l, const struct c25_addr *source)
+/* Say so, but not for each of ten thousand. */
+static void
+tell_full(struct c25_http_listener *l, const struct c25_addr *source,
+	int status)
 {
+	char text[C25_ADDR_TEXT_MAX];
 	uint64_t now = c25_now_ms();
-	unsigned same = 0;
 
-	for (const struct c25_http_conn *c = l->conns; c != NULL; c = c->next)
-		same += c25_addr_eq(&c->source, source);
-	if (l->loop->connections < C25_HTTP_CONNECTIONS_MAX &&
-	    same < PER_SOURCE)
-		return true;
-	if (l->full_logged_ms == 0 || now - l->full_logged_ms >= 60000) {
-		char text[C25_ADDR_TEXT_MAX];
+	if (l->full_logged_ms != 0 && now - l->full_logged_ms < TELL_MS)
+		return;
+	l->full_logged_ms = now;
+	c25_log(C25_LOG_ERROR, "%s: connection from %s refused: %s: %u are "
+		"open, %u of them from addresses of no peer: see \"limits\"",
+		l->how.name, c25_addr_format(source, text), status == 429 ?
+		"that address has too many" : "there are too many",
+		l->sources.connections, l->sources.strangers);
+}
 
-		l->full_logged_ms = now;
-		c25_log(C25_LOG_ERROR, "%s: connection from %s dropped: "
-			"%u connections are open, %u from there",
-			l->how.name, c25_addr_format(source, text),
-			l->loop->connections, same);
+/*
+ * No place for it: an answer that costs us next to nothing, as many may come.
+ * If it gets lost as we close, so be it.
+ */
+static void
+refuse(struct c25_http_listener *l, int fd, const struct c25_addr *source,
+	int status)
+{
+	static const char full[] = "the listener is full: try again later\n";
+	static const char enough[] = "your address has too many connections "
+		"here: use those that are open\n";
+	const char *why = status == 429 ? enough : full;
+	char text[512];
+	int len;
+
+	tell_full(l, source, status);
+	if (l->how.tls == NULL) {
+		len = snprintf(text, sizeof(text), "HTTP/1.1 %d %s\r\n"
+			"Content-Type: text/plain; charset=utf-8\r\n"
+			"Content-Length: %zu\r\nRetry-After: %d\r\n"
+			"Connection: close\r\n\r\n%s", status,
+			c25_http1_reason(status), strlen(why), RETRY_S, why);
+		(void)send(fd, text, (size_t)len, MSG_NOSIGNAL |
+			MSG_DONTWAIT);
+		(void)shutdown(fd, SHUT_WR);
+		/* what is left unread would reset it under the answer */
+		(void)recv(fd, l->read, sizeof(l->read), MSG_DONTWAIT);
 	}
-	return false;
+	close(fd);
 }
 
 static void
@@ -65,8 +92,9 @@ on_accept(struct c25_watch *w, int fd, unsigned events, void *ctx)
 	for (int i = 0; i < 64; i++) {
 		struct sockaddr_storage sa;
 		socklen_t len = sizeof(sa);
+		struct c25_http_source *from;
 		struct c25_addr source;
-		int s = accept4(fd, (struct sockaddr *)&sa, &len,
+		int r, s = accept4(fd, (struct sockaddr *)&sa, &len,
 			SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (s < 0) {
@@ -74,11 +102,36 @@ on_accept(struct c25_watch *w, int fd, unsigned events, void *ctx)
 			return;
 		}
 		source = c25_http_addr_of(&sa);
-		if (has_room(l, &source))
-			c25_http_conn_new(l, s, &source);
+		r = c25_http_source_join(l, &source, &from);
+		if (r == 0)
+			c25_http_conn_new(l, s, from);
 		else
-			close(s);
+			refuse(l, s, &source, -r);
 	}
+}
+
+void
+c25_http_configure(struct c25_http_listener *l,
+	const struct c25_limits *limits, struct c25_tls_server *tls)
+{
+	struct c25_tls_server *old = l->how.tls;
+	unsigned most = (l->loop->descriptors - C25_LOOP_SPARE) / 2;
+
+	l->how.limits = limits->connections != 0 ? *limits :
+		C25_LIMITS_DEFAULT;
+	l->connections_max = l->how.limits.connections;
+	if (l->loop->descriptors < 2 * C25_LOOP_SPARE)
+		most = C25_LOOP_SPARE / 2;
+	if (l->connections_max > most) {
+		c25_log(C25_LOG_ERROR, "%s: takes %u connections only: raise "
+			"the limit of open files to %u", l->how.name, most,
+			2 * l->connections_max + C25_LOOP_SPARE);
+		l->connections_max = most;
+	}
+	while ((old == NULL) != (tls == NULL) && l->conns != NULL)
+		c25_http_conn_free(l->conns);
+	l->how.tls = tls != NULL ? c25_tls_server_ref(tls) : NULL;
+	c25_tls_server_unref(old);
 }
 
 int
@@ -92,6 +145,8 @@ c25_http_listen(struct c25_loop *loop, const struct c25_http_listen *how,
 		return c25_fail(err, -ENOMEM, "%s: out of memory", how->name);
 	l->loop = loop;
 	l->how = *how;
+	l->how.tls = NULL;
+	c25_http_sources_init(&l->sources);
 	c25_timer_init(&l->sweep, loop, c25_http_sweep, l);
 	c25_timer_init(&l->accept_again, loop, accept_again, l);
 	fd = c25_http_open(how, &l->port, err);
@@ -109,6 +164,7 @@ c25_http_listen(struct c25_loop *loop, const struct c25_http_listen *how,
 	if (l->next != NULL)
 		l->next->prev = l;
 	loop->listeners = l;
+	c25_http_configure(l, &how->limits, how->tls);
 	*out = l;
 	return 0;
 }
@@ -132,6 +188,9 @@ c25_http_unlisten(struct c25_http_listener *l)
 	c25_buf_free(&l->reply.body);
 	c25_buf_free(&l->reply.headers);
 	c25_buf_free(&l->out);
+	c25_buf_free(&l->cipher);
+	c25_http_sources_free(&l->sources);
+	c25_tls_server_unref(l->how.tls);
 	free(l);
 }
 
