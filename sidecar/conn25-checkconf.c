@@ -3,8 +3,8 @@
  * conn25-checkconf: says everything that is wrong with a configuration
  * file, in the manner of unbound-checkconf, and what this host lacks for its
  * datapath; prints what it compiles to, and the kernel's rules. Reads the file,
- * the key and TLS files named in it and, with "nftables": true, the host's routes; needs
- * no privileges but to read these.
+ * the key and TLS files named in it and, with "nftables": true, the host's
+ * routes; needs no privileges but to read these.
  */
 
 #include <errno.h>

@@ -9,7 +9,8 @@
  *
  *	r = c25_listeners_open(d, cfg, fresh, &err);
  *	...				what else may fail
- *	c25_listeners_commit(d, cfg, certificates, fresh);	or c25_listeners_drop(d, fresh);
+ *	c25_listeners_commit(d, cfg, certificates, fresh);
+ *					or c25_listeners_drop(d, fresh);
  *
  * Rules: the loop's thread only.
  */
