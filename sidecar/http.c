@@ -312,7 +312,7 @@ c25_http_take(struct c25_http_conn *c, char *data, size_t len)
 	size_t at = 0;
 	ssize_t n;
 
-	c->more = false;
+	c->turn_over = false;
 	while (at < len && c->out.len == 0) {
 		if (c->phase == C25_PHASE_LINGER)
 			return (ssize_t)len;
@@ -327,7 +327,7 @@ c25_http_take(struct c25_http_conn *c, char *data, size_t len)
 		at += (size_t)n;
 		if (at < len && !c25_http_turn_left(c->listener,
 		    c->from->turn)) {
-			c->more = true;
+			c->turn_over = true;
 			break;
 		}
 	}

@@ -148,7 +148,7 @@ static void
 conn_linger(struct c25_http_conn *c)
 {
 	c->phase = C25_PHASE_LINGER;
-	c->more = false;
+	c->turn_over = false;
 	c25_buf_clear(&c->in);
 	if (c->tls != NULL) {
 		c25_tls_close(c->tls);
@@ -233,10 +233,10 @@ use_tls(struct c25_http_conn *c)
 	struct c25_http_listener *l = c->listener;
 	ssize_t n = 1;
 
-	while (n > 0 && c->out.len == 0 && !c->more &&
+	while (n > 0 && c->out.len == 0 && !c->turn_over &&
 	    c->phase != C25_PHASE_LINGER) {
 		if (!c25_http_turn_left(l, c->from->turn)) {
-			c->more = true;
+			c->turn_over = true;
 			break;
 		}
 		n = c25_tls_read(c->tls, l->plain, sizeof(l->plain) - 1);
@@ -326,7 +326,7 @@ on_writable(struct c25_http_conn *c)
 		return false;
 	if (c->out.len != 0 || c->phase == C25_PHASE_LINGER)
 		return true;
-	c->more = false;
+	c->turn_over = false;
 	if (!take_kept(c))
 		return false;
 	return c->tls == NULL || !c25_tls_ready(c->tls) || use_tls(c);
@@ -337,7 +337,7 @@ on_writable(struct c25_http_conn *c)
 static void
 await(struct c25_http_conn *c)
 {
-	unsigned want = c->out.len != 0 || c->more ? C25_WRITE : C25_READ;
+	unsigned want = c->out.len != 0 || c->turn_over ? C25_WRITE : C25_READ;
 
 	if (want == c->events)
 		return;

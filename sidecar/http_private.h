@@ -76,7 +76,7 @@ struct c25_http_conn {
 	struct c25_buf body;
 	struct c25_buf out;		/* could not be sent yet */
 	size_t out_sent;
-	bool more;			/* `in` or tls has some left, for the
+	bool turn_over;			/* `in` or tls has some left, for the
 					 * next turn */
 	bool begun;			/* bytes of TLS have come */
 	bool head_only;			/* HEAD: leave out the body */
