@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "conn25/table.h"
+#include "mapping.h"
 
 #define READ_STEP 65536		/* bytes, for what has no size of its own */
 
@@ -78,6 +79,8 @@ config_new(const char *file)
 	cfg->listen.admin.text = "";
 	cfg->dns.max_ttl_s = 300;
 	cfg->dns.hold_ms = 250;
+	cfg->limits.transit_ip = cfg->limits.admin = C25_LIMITS_DEFAULT;
+	cfg->limits.mappings_per_peer = C25_MAPPINGS_PER_PEER;
 	cfg->table.max_assignments = 65536;
 	return cfg;
 }

@@ -40,12 +40,15 @@
 #include "conn25/addr.h"
 #include "conn25/name.h"
 #include "conn25/policy.h"
+#include "limits.h"
+#include "tls.h"
 
 #define C25_CONFIG_FILE_DEFAULT "/etc/conn25/conn25.json"
 #define C25_STATE_DIR_DEFAULT "/var/lib/conn25"
 #define C25_CONFIG_SIZE_MAX (256u << 20)	/* bytes of file */
 #define C25_KEY_BYTES 32			/* an Ed25519 public key */
 #define C25_CONFIG_KEYS_MAX 8			/* in one publicKey */
+#define C25_CONFIG_PINS_MAX 8			/* in one pin */
 
 /* ---- what is in it ------------------------------------------------------ */
 
@@ -76,6 +79,11 @@ struct c25_config_key {
 struct c25_config_keys {
 	struct c25_config_key *items;
 	size_t count;			/* up to C25_CONFIG_KEYS_MAX */
+};
+
+struct c25_config_pins {
+	struct c25_tls_pin *items;
+	size_t count;			/* up to C25_CONFIG_PINS_MAX */
 };
 
 /* "apps": what is reached through connectors. */
@@ -112,6 +120,12 @@ struct c25_config_connector {
 	struct c25_config_url url;
 	int32_t priority;		/* lower is tried first; default 0 */
 	struct c25_config_keys public_keys;
+	struct {			/* whom to believe to be it, with an
+					 * https url; neither: the system's
+					 * CAs */
+		const char *ca_file;	/* NULL: none */
+		struct c25_config_pins pins;
+	} tls;
 	struct c25_config_ranges transit_v4;	/* its own, or empty */
 	struct c25_config_ranges transit_v6;
 	size_t at;			/* byte offset of the name */
@@ -134,9 +148,10 @@ struct c25_config_peer {
 	size_t at;			/* byte offset of the name */
 };
 
-/* Where to listen; always a literal address and http. */
+/* Where to listen; always a literal address. */
 struct c25_config_listen {
 	bool set;			/* the key is there */
+	bool tls;			/* https; never of admin */
 	const char *text;		/* the URL; "" when not set */
 	struct c25_addr addr;
 	uint16_t port;
@@ -177,7 +192,16 @@ struct c25_config {
 		/* What signed requests may be for besides the address that
 		 * they came to: "name", "name:port", lower case. */
 		struct c25_config_strings authorities;
+		/* Both or neither; both with an https transit_ip. */
+		const char *certificate_file;
+		const char *private_key_file;
 	} listen;
+	struct {
+		struct c25_limits transit_ip;	/* of each listener; default */
+		struct c25_limits admin;	/* C25_LIMITS_DEFAULT */
+		uint32_t mappings_per_peer;	/* default
+						 * C25_MAPPINGS_PER_PEER */
+	} limits;
 	struct {
 		uint32_t max_ttl_s;	/* seconds, default 300,
 					 * 0..C25_LEASE_MAX_S */

@@ -590,6 +590,16 @@ check_roles(struct c25_config_reader *r)
 		warn_at(r, cfg->peers[0].at, "peers: can't reach this host: "
 			"add \"listen\": { \"transitIP\": "
 			"\"http://ADDRESS:PORT\" }");
+	if (listen->tls && cfg->listen.certificate_file == NULL)
+		error_at(r, listen->at, "transitIP: https needs a "
+			"certificate: add \"tls\": { \"certificateFile\": "
+			"..., \"privateKeyFile\": ... } to \"listen\", or "
+			"write http://");
+	if (listen->set && !listen->tls &&
+	    cfg->listen.certificate_file != NULL)
+		error_at(r, listen->at, "transitIP: \"tls\" with an http url "
+			"does nothing: write https:// in the url, or remove "
+			"it");
 	if (cfg->peer_count == 0 && listen->set)
 		warn_at(r, listen->at, "transitIP: there are no \"peers\": "
 			"nobody may use it");

@@ -8,6 +8,7 @@
  *   config_text.c    texts judged one by one: domains, URLs, ranges, keys
  *   config_reader.c  reading a cJSON tree by tables of keys
  *   config_read.c    the tables: cJSON tree -> struct c25_config
+ *   config_read_limits.c  the tables of "tls" and "limits"
  *   config_check.c   what only shows when all is read: names used twice,
  *                    overlaps, references, roles
  */
@@ -63,6 +64,9 @@ int c25_config_text_url(const char *text, struct c25_config_url *out,
 	char host_buf[static C25_NAME_MAX], struct c25_why *why)
 	__attribute__((warn_unused_result));
 int c25_config_text_key(const char *text, struct c25_config_key *out,
+	struct c25_why *why) __attribute__((warn_unused_result));
+/* "sha256/" and base64. */
+int c25_config_text_pin(const char *text, struct c25_tls_pin *out,
 	struct c25_why *why) __attribute__((warn_unused_result));
 /* Is it a key that anything can be signed with? */
 bool c25_config_key_usable(const struct c25_config_key *key);

@@ -416,12 +416,18 @@ read_connector(struct c25_config_reader *r, const cJSON *json, void *to)
 			read_priority),
 		C25_KEY(struct c25_config_connector, public_keys, "publicKey",
 			read_keys),
+		{ "tls", c25_config_read_connector_tls, 0, false },
 		{ "transit", read_transit, 0, false },
 	};
 	struct c25_config_connector *c = to;
 
 	c->name = c->url.text = c->url.host = "";
 	c25_reader_object(r, json, C25_KEYS(keys), c);
+	if (!c->url.tls && c->url.text[0] != '\0' &&
+	    (c->tls.ca_file != NULL || c->tls.pins.count > 0))
+		c25_reader_error(r, "connectors: \"tls\" with an http url "
+			"does nothing: write https:// in the url, or remove "
+			"it");
 }
 
 static void
@@ -560,14 +566,14 @@ read_listen_url(struct c25_config_reader *r, const cJSON *json, void *to)
 
 	if (!read_any_url(r, json, &url))
 		return;
-	if (url.tls)
-		c25_reader_error(r, "%s: https needs a certificate, which "
-			"conn25d has no use for: write http://, the overlay "
-			"encrypts", r->key);
+	if (url.tls && listen == &r->cfg->listen.admin)
+		c25_reader_error(r, "%s: https is for transitIP only: write "
+			"http://, and keep it on loopback", r->key);
 	else if (url.addr.family == C25_UNSET)
 		c25_reader_error(r, "%s: \"%.80s\" is a name: write the "
 			"address to listen on", r->key, url.host);
 	listen->set = true;
+	listen->tls = url.tls;
 	listen->at = c25_reader_here(r);
 	listen->text = url.text;
 	listen->addr = url.addr;
@@ -611,6 +617,7 @@ read_listen(struct c25_config_reader *r, const cJSON *json, void *to)
 			read_listen_url),
 		C25_KEY(struct c25_config, listen.authorities, "authorities",
 			read_authorities),
+		{ "tls", c25_config_read_listen_tls, 0, false },
 	};
 	struct c25_config *cfg = to;
 
@@ -707,6 +714,7 @@ c25_config_read(struct c25_config_reader *r, const cJSON *tree)
 		{ "connectors", read_connectors, 0, false },
 		{ "self", read_self, 0, false },
 		{ "listen", read_listen, 0, false },
+		{ "limits", c25_config_read_limits, 0, false },
 		{ "peers", read_peers, 0, false },
 		{ "dns", read_dns, 0, false },
 		{ "table", read_table, 0, false },

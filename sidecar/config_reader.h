@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * config_reader.h - reading a cJSON tree by tables of keys. Private to
- * config_reader.c and config_read.c.
+ * config_reader.c and config_read*.c.
  *
  * Example: the object {"nftables": true, "overlay": "wg0"}
  *	static const struct c25_reader_key keys[] = {
@@ -90,5 +90,12 @@ void c25_reader_each(struct c25_config_reader *r, const cJSON *json,
 /* true or false into a bool; a path into a const char *. */
 c25_reader_fn c25_reader_bool;
 c25_reader_fn c25_reader_path;
+
+/* ---- config_read_limits.c ----------------------------------------------- */
+
+/* Into a struct c25_config_connector, and two into a struct c25_config. */
+c25_reader_fn c25_config_read_connector_tls;
+c25_reader_fn c25_config_read_listen_tls;
+c25_reader_fn c25_config_read_limits;
 
 #endif

@@ -303,6 +303,26 @@ c25_config_text_key(const char *text, struct c25_config_key *out,
 	return 0;
 }
 
+int
+c25_config_text_pin(const char *text, struct c25_tls_pin *out,
+	struct c25_why *why)
+{
+	static const char prefix[] = "sha256/";
+	size_t n = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (strncmp(text, prefix, strlen(prefix)) != 0)
+		return refuse(why, "doesn't begin with sha256/: write "
+			"sha256/ and the base64 of the key's hash");
+	text += strlen(prefix);
+	if (sodium_base642bin(out->bytes, sizeof(out->bytes), text,
+	    strlen(text), NULL, &n, NULL,
+	    sodium_base64_VARIANT_ORIGINAL) != 0 || n != sizeof(out->bytes))
+		return refuse(why, "is no SHA-256 in base64, which is 44 "
+			"characters, the last of them '='");
+	return 0;
+}
+
 bool
 c25_config_key_usable(const struct c25_config_key *key)
 {

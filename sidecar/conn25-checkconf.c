@@ -3,8 +3,8 @@
  * conn25-checkconf: says everything that is wrong with a configuration
  * file, in the manner of unbound-checkconf, and what this host lacks for its
  * datapath; prints what it compiles to, and the kernel's rules. Reads the file,
- * the key file named in it and, with "nftables": true, the host's routes; needs
- * no privileges but to read these.
+ * the key and TLS files named in it and, with "nftables": true, the host's
+ * routes; needs no privileges but to read these.
  */
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "certificates.h"
 #include "compile.h"
 #include "config.h"
 #include "datapath_host.h"
@@ -231,6 +232,24 @@ check_key(const struct c25_config *cfg)
 	return r;
 }
 
+/* Do the files of TLS load, and how long is the certificate good? */
+static int
+check_certificates(const struct c25_config *cfg)
+{
+	uid_t owner = geteuid() == 0 ? C25_KEY_ANY_OWNER : geteuid();
+	struct c25_certificates *c;
+	struct c25_error err = { "" };
+	int r = c25_certificates_load(cfg, owner, &c, &err);
+
+	if (r != 0)
+		(void)fprintf(stderr, "%s: error: %s\n", cfg->file, err.text);
+	else if (c25_certificates_warn(c, cfg, &err))
+		(void)fprintf(stderr, "%s: warning: %s\n", cfg->file,
+			err.text);
+	c25_certificates_free(c);
+	return r;
+}
+
 /* Returns: 0; -ENOMEM. */
 static int
 print_rules(const struct c25_config *cfg)
@@ -277,6 +296,8 @@ check_file(const char *file, enum print print)
 	if (r != 0)
 		return r;
 	r = check_key(cfg);
+	if (r == 0)
+		r = check_certificates(cfg);
 	if (r == 0)
 		r = check_policy(cfg, print == PRINT_POLICY);
 	if (r == 0)

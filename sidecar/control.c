@@ -29,6 +29,7 @@ struct ctl_conn {
 	struct c25_watch *watch;
 	struct c25_timer timer;		/* for the request, or a pause */
 	unsigned slot;			/* in c25_control.conns */
+	uid_t uid;			/* whose it is */
 	bool replying;			/* the request is there */
 	bool begun;			/* "ok" or "error" is written */
 	uint64_t progress_ms;		/* when it last took bytes */
@@ -257,22 +258,39 @@ conn_timer(void *ctx)
 	conn_reply(c);
 }
 
+/* Whose connection it is; (uid_t)-1 if that can't be told. */
+static uid_t
+uid_of(int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 ?
+		who.uid : (uid_t)-1;
+}
+
 /*
- * Make room for one more: the connection that has not read for longest must
- * go, if it is longer than we promise. Returns: whether there is room.
+ * Make room for one more of that user: the connection that has not read for
+ * longest must go, if it is longer than we promise; of the user, if they have
+ * all that one can have. Returns: whether there is room.
  */
 static bool
-make_room(struct c25_control *k)
+make_room(struct c25_control *k, uid_t uid)
 {
 	struct ctl_conn *oldest = NULL;
-	unsigned i;
+	unsigned i, same = 0;
 
-	if (k->count < C25_CONTROL_CONNECTIONS_MAX)
+	for (i = 0; i < k->count; i++)
+		same += k->conns[i]->uid == uid;
+	if (k->count < C25_CONTROL_CONNECTIONS_MAX &&
+			same < C25_CONTROL_USER_MAX)
 		return true;
 	for (i = 0; i < k->count; i++)
 		if (k->conns[i]->replying && (oldest == NULL ||
 				k->conns[i]->progress_ms <
-				oldest->progress_ms))
+				oldest->progress_ms) &&
+				(same < C25_CONTROL_USER_MAX ||
+				k->conns[i]->uid == uid))
 			oldest = k->conns[i];
 	if (oldest == NULL ||
 			c25_now_ms() - oldest->progress_ms <
@@ -285,7 +303,7 @@ make_room(struct c25_control *k)
 }
 
 static int
-conn_add(struct c25_control *k, int fd)
+conn_add(struct c25_control *k, int fd, uid_t uid)
 {
 	struct ctl_conn *c;
 	int r;
@@ -295,6 +313,7 @@ conn_add(struct c25_control *k, int fd)
 		return -ENOMEM;
 	c->control = k;
 	c->slot = k->count;
+	c->uid = uid;
 	r = c25_loop_watch(k->loop, fd, C25_READ, conn_ready, c, &c->watch);
 	if (r != 0) {
 		free(c);
@@ -320,6 +339,7 @@ accept_ready(struct c25_watch *w, int listen_fd, unsigned events, void *ctx)
 	static const char busy[] = "error too many connections to the "
 		"control socket: try again later\n";
 	struct c25_control *k = ctx;
+	uid_t uid;
 	int fd, r;
 
 	(void)events;
@@ -334,13 +354,14 @@ accept_ready(struct c25_watch *w, int listen_fd, unsigned events, void *ctx)
 		c25_timer_set(&k->accept_again, ACCEPT_AGAIN_MS);
 		return;
 	}
-	if (!make_room(k)) {
+	uid = uid_of(fd);
+	if (!make_room(k, uid)) {
 		(void)send(fd, busy, sizeof(busy) - 1,
 			MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)close(fd);
 		return;
 	}
-	r = conn_add(k, fd);
+	r = conn_add(k, fd, uid);
 	if (r != 0) {
 		(void)close(fd);
 		c25_log(C25_LOG_ERROR, "control: a connection couldn't be "

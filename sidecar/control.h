@@ -44,6 +44,8 @@
 #include "loop.h"
 
 #define C25_CONTROL_CONNECTIONS_MAX 32
+#define C25_CONTROL_USER_MAX 24		/* ... of one user, so that none keeps
+					 * all others out */
 #define C25_CONTROL_REQUEST_MS 5000	/* from accept to a whole line */
 #define C25_CONTROL_STALL_MS 30000	/* not reading: may be replaced */
 

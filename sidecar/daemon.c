@@ -338,7 +338,7 @@ remember(struct c25_daemon *d, struct c25_error *err)
 /* Compile and publish a policy, and hand it to the pusher. */
 static int
 publish(struct c25_daemon *d, const struct c25_config *cfg,
-	struct c25_error *err)
+	const struct c25_certificates *certificates, struct c25_error *err)
 {
 	uint16_t regs[C25_CONNECTORS_MAX];
 	uint8_t *blob = NULL;
@@ -361,7 +361,8 @@ publish(struct c25_daemon *d, const struct c25_config *cfg,
 		(unsigned long long)c25_table_generation(d->table),
 		cfg->domain_count, cfg->app_count, cfg->connector_count);
 	c25_doorbell_follow(d->doorbell, c25_table_generation(d->table));
-	r = c25_pusher_configure(d->pusher, cfg, regs, err);
+	r = c25_pusher_configure(d->pusher, cfg, regs,
+		certificates->trust, err);
 	return r != 0 ? r : remember(d, err);
 }
 
@@ -392,6 +393,20 @@ key_use(struct c25_daemon *d, struct c25_key *key)
 		c25_pusher_key(d->pusher, key);
 }
 
+/* What it names for TLS. */
+static int
+certificates_load(const struct c25_config *cfg,
+	struct c25_certificates **certificates, struct c25_buf *out,
+	struct c25_error *err)
+{
+	struct c25_error warning = { "" };
+	int r = c25_certificates_load(cfg, geteuid(), certificates, err);
+
+	if (r == 0 && c25_certificates_warn(*certificates, cfg, &warning))
+		tell(out, "warning: %s", warning.text);
+	return r;
+}
+
 /* ---- configuration ----------------------------------------------------- */
 
 /*
@@ -403,6 +418,7 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	struct c25_error *err)
 {
 	struct c25_daemon_listener fresh[C25_LISTENERS];
+	struct c25_certificates *certificates = NULL;
 	struct c25_key *key, *old = d->key;
 	bool opened = false;
 	int r;
@@ -412,8 +428,11 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 		r = key_load(cfg, &key, err);
 	if (r != 0)
 		return r;
-	r = c25_listeners_open(d, cfg, fresh, err);
+	r = certificates_load(cfg, &certificates, out, err);
+	if (r == 0)
+		r = c25_listeners_open(d, cfg, fresh, err);
 	if (r != 0) {
+		c25_certificates_free(certificates);
 		c25_key_free(key);
 		return r;
 	}
@@ -425,7 +444,7 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	}
 	key_use(d, key);
 	if (d->table != NULL) {
-		r = publish(d, cfg, err);
+		r = publish(d, cfg, certificates, err);
 		if (r != 0)
 			goto undo;
 	}
@@ -441,9 +460,11 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	if (r != 0)
 		tell(out, "%s: the kernel keeps the rules of before: reload "
 			"again", err->text);
-	c25_listeners_commit(d, fresh);
+	c25_listeners_commit(d, cfg, certificates, fresh);
 	c25_config_free(d->cfg);
 	d->cfg = cfg;
+	c25_certificates_free(d->certificates);
+	d->certificates = certificates;
 	c25_key_free(old);
 	return 0;
 undo:
@@ -452,6 +473,7 @@ undo:
 	if (opened)
 		client_close(d);
 	c25_listeners_drop(d, fresh);
+	c25_certificates_free(certificates);
 	return r;
 }
 
@@ -643,6 +665,7 @@ stop_all(struct c25_daemon *d)
 	c25_watch_close(d->signals);
 	c25_loop_free(d->loop);
 	c25_config_free(d->cfg);
+	c25_certificates_free(d->certificates);
 	c25_key_free(d->key);
 	free(d->run_dir);
 	free(d->state_dir);

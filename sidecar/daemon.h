@@ -31,6 +31,7 @@
 #include <sys/types.h>
 
 #include "buf.h"
+#include "certificates.h"
 #include "config.h"
 #include "conn25/table.h"
 #include "control.h"
@@ -66,6 +67,7 @@ struct c25_daemon {
 	const struct c25_daemon_options *options;
 	struct c25_config *cfg;		/* in force */
 	struct c25_key *key;		/* NULL: nothing is signed */
+	struct c25_certificates *certificates;	/* of TLS */
 	char *run_dir;			/* of the start; reload keeps them */
 	char *state_dir;
 	gid_t gid;			/* of our files, or (gid_t)-1 */

@@ -3,7 +3,8 @@
  * http.h - HTTP/1.1 on the event loop: listeners with routes, and clients
  * that keep one connection and send one request at a time. Handlers get
  * whole bodies within limits; nothing here knows what the bodies mean.
- * http1.h has the syntax; http_client.c and loop.c alone know libwebsockets.
+ * http1.h has the syntax; http_client.c and loop.c alone know libwebsockets,
+ * tls.h has TLS.
  *
  * Example (server):
  *	static void
@@ -25,15 +26,33 @@
  *		c25_log(C25_LOG_ERROR, "%s", err.text);
  *
  * What the server answers by itself, first match: 400, 431, 501 or 505, the
- * head is malformed (see http1.h); 404 no such path; 405 with Allow, path
+ * head is malformed (see http1.h); 403 it comes from a browser (Origin or
+ * Sec-Fetch-Site: pages of others must not reach us through one); 429 too
+ * many requests in this second; 404 no such path; 405 with Allow, path
  * known but not by that method (HEAD goes with GET); whatever the route's
  * `admit` says; 413 body over the route's limit, by Content-Length before it
  * is read and by counting while it is read; 400 broken chunked coding; 408
  * request not there in time. Then `handle`. Error bodies are one sentence of
- * text/plain. An answer to a request whose body was not read closes the
+ * text/plain. An answer to a request whose body isn't there closes the
  * connection.
- * Limits: C25_HTTP_*, C25_HTTP1_*, 64 connections from one address; as long
- * as an answer can't be sent nothing more is read from there.
+ *
+ * Limits: C25_HTTP_*, C25_HTTP1_*, and what limits.h has for each listener.
+ * As long as an answer can't be sent nothing more is read from there.
+ *   connections  one too many is told so (503 the listener is full, 429 its
+ *                address has enough) and closed; behind TLS just closed. If
+ *                the listener `knows` some addresses, all others together
+ *                get a quarter of the connections.
+ *   turns        in each round of the loop an address may keep us busy for a
+ *                millisecond, all strangers together as long; then others
+ *                have their turn, however many connections it has. So a peer
+ *                that floods us gets what is left over, and others wait one
+ *                turn of it (or one request, if that takes longer).
+ *   rate         requests per second of an address (of all strangers
+ *                together), a second's worth at once; beyond it is 429 with
+ *                Retry-After.
+ *   time         a request, a handshake of TLS before it included, must be
+ *                there within request_seconds: else 408, or nothing if
+ *                there was no byte of it.
  *
  * Rules: the loop's thread only. Callbacks must not free the listener or
  * client that calls them.
@@ -50,12 +69,11 @@
 #include "conn25/addr.h"
 #include "conn25/error.h"
 #include "http1.h"
+#include "limits.h"
 #include "loop.h"
+#include "tls.h"
 
 #define C25_HTTP_BODY_MAX (1u << 20)	/* bytes, DESIGN 8 */
-#define C25_HTTP_CONNECTIONS_MAX 1024	/* accepted, over all listeners */
-#define C25_HTTP_REQUEST_S 10		/* seconds for a whole request, from
-					 * its first byte or the accept */
 #define C25_HTTP_IDLE_S 75		/* seconds of idle keep-alive */
 
 /* ---- server ------------------------------------------------------------- */
@@ -103,7 +121,12 @@ struct c25_http_listen {
 	uint16_t port;			/* 0: any, see c25_http_port() */
 	const struct c25_http_route *routes;	/* stay valid */
 	size_t route_count;
-	void *ctx;			/* given to the routes' functions */
+	void *ctx;			/* given to the functions */
+	/* Is this one of those whom it is there for? NULL: all are. */
+	bool (*knows)(void *ctx, const struct c25_addr *source);
+	struct c25_limits limits;	/* all 0: C25_LIMITS_DEFAULT */
+	struct c25_tls_server *tls;	/* https with this; NULL: http. A
+					 * reference is taken */
 };
 
 struct c25_http_listener;
@@ -116,6 +139,13 @@ struct c25_http_listener;
 int c25_http_listen(struct c25_loop *loop, const struct c25_http_listen *how,
 	struct c25_http_listener **out, struct c25_error *err)
 	__attribute__((warn_unused_result));
+
+/*
+ * Other limits and another certificate, for what comes from now on. What is
+ * connected by http when it becomes https, or the other way, is dropped.
+ */
+void c25_http_configure(struct c25_http_listener *l,
+	const struct c25_limits *limits, struct c25_tls_server *tls);
 
 /* Stop listening at once and drop its connections. NULL is fine. */
 void c25_http_unlisten(struct c25_http_listener *l);
@@ -169,6 +199,7 @@ struct c25_http_peer {
 	const char *host;		/* name or address, without brackets */
 	uint16_t port;
 	bool tls;			/* verified by the system's store */
+	struct c25_tls_trust *trust;	/* ... or by this; NULL: not */
 	unsigned connect_ms;		/* instead of C25_HTTP_CONNECT_MS */
 	unsigned response_ms;		/* instead of C25_HTTP_RESPONSE_MS */
 	/*

@@ -196,6 +196,14 @@ fail_later(struct c25_http_client *c, const char *error)
 	c25_timer_set(&c->timer, 0);
 }
 
+static bool
+client_tls(struct c25_http_client *c)
+{
+	return c25_tls_new(c->host, &c->tls) == 0 &&
+		(c->peer.trust == NULL ||
+		c25_tls_believe(c->tls, c->peer.trust) == 0);
+}
+
 static void
 client_connect(struct c25_http_client *c)
 {
@@ -216,7 +224,7 @@ client_connect(struct c25_http_client *c)
 	c->state = STATE_CONNECTING;
 	c->failed[0] = '\0';
 	c25_timer_set(&c->timer, c->peer.connect_ms);
-	if (c->peer.tls && c25_tls_new(c->host, &c->tls) != 0) {
+	if (c->peer.tls && !client_tls(c)) {
 		fail_later(c, "TLS can't be set up");
 	} else if (lws_client_connect_via_info(&info) == NULL) {
 		c->wsi = NULL;		/* it may have been set: it's freed */
@@ -544,6 +552,8 @@ c25_http_client_new(struct c25_loop *loop, const struct c25_http_peer *peer,
 	c->loop = loop;
 	c->peer = *peer;
 	c->peer.host = c->host;
+	if (c->peer.trust != NULL)
+		c25_tls_trust_ref(c->peer.trust);
 	if (c->peer.connect_ms == 0)
 		c->peer.connect_ms = C25_HTTP_CONNECT_MS;
 	if (c->peer.response_ms == 0)
@@ -574,6 +584,7 @@ c25_http_client_free(struct c25_http_client *c)
 		if (c->next != NULL)
 			c->next->prev = c->prev;
 	}
+	c25_tls_trust_unref(c->peer.trust);
 	c25_buf_free(&c->request);
 	c25_buf_free(&c->out);
 	c25_buf_free(&c->in);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BACKLOG 512
+#define BACKLOG 4096	/* or what net.core.somaxconn says */
 
 struct c25_addr
 c25_http_addr_of(const struct sockaddr_storage *sa)

@@ -83,7 +83,8 @@ c25_key_from_seed(const uint8_t seed[static C25_KEY_BYTES])
 
 /* May it be trusted? */
 static int
-check_file(int fd, const char *path, uid_t owner, struct c25_error *err)
+check_file(int fd, const char *path, uid_t owner, const char *what,
+	struct c25_error *err)
 {
 	struct stat st;
 
@@ -91,8 +92,8 @@ check_file(int fd, const char *path, uid_t owner, struct c25_error *err)
 		return c25_fail(err, -errno, "%s: %s", path,
 			strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return c25_fail(err, -EINVAL, "%s: is no regular file: make "
-			"one with conn25-control keygen", path);
+		return c25_fail(err, -EINVAL, "%s: is no regular file: %s",
+			path, what);
 	if ((st.st_mode & 077) != 0)
 		return c25_fail(err, -EPERM, "%s: mode %04o lets others at "
 			"the private key: chmod 600, or make a new key if "
@@ -105,6 +106,25 @@ check_file(int fd, const char *path, uid_t owner, struct c25_error *err)
 			"to root", path, (unsigned)st.st_uid,
 			(unsigned)owner);
 	return 0;
+}
+
+int
+c25_key_open(const char *path, uid_t owner, const char *what,
+	struct c25_error *err)
+{
+	int fd, r;
+
+	/* it may be a FIFO: don't wait for its other end */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return c25_fail(err, -errno, "%s: can't be read: %s: %s",
+			path, strerror(errno), errno == ENOENT ? what :
+			"it must belong to the user that conn25d runs as");
+	r = check_file(fd, path, owner, what, err);
+	if (r == 0)
+		return fd;
+	(void)close(fd);
+	return r;
 }
 
 /* The line of the file into s->text. Returns: its length, or -errno. */
@@ -148,18 +168,14 @@ c25_key_load(const char *path, uid_t owner, struct c25_key **out,
 	struct c25_error *err)
 {
 	struct c25_key *key = NULL;
-	int fd, r;
+	int fd, r = 0;
 
 	*out = NULL;
-	/* it may be a FIFO: don't wait for its other end */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = c25_key_open(path, owner, "make it with conn25-control keygen",
+		err);
 	if (fd < 0)
-		return c25_fail(err, -errno, "%s: can't be read: %s: %s",
-			path, strerror(errno), errno == ENOENT ?
-			"make it with conn25-control keygen" :
-			"it must belong to the user that conn25d runs as");
-	r = check_file(fd, path, owner, err);
-	if (r == 0 && (key = key_new()) == NULL)
+		return fd;
+	if ((key = key_new()) == NULL)
 		r = c25_fail(err, -ENOMEM, "%s: out of memory", path);
 	if (r == 0)
 		r = read_key(fd, path, key->secret, err);

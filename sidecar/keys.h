@@ -53,6 +53,14 @@ int c25_key_load(const char *path, uid_t owner, struct c25_key **out,
 void c25_key_free(struct c25_key *key);		/* NULL is fine */
 
 /*
+ * Open a file with a private key of any kind, under the rule above: what
+ * c25_key_load() does first. `what` says what it should be, for messages.
+ * Returns: the fd; -errno as c25_key_load().
+ */
+int c25_key_open(const char *path, uid_t owner, const char *what,
+	struct c25_error *err) __attribute__((warn_unused_result));
+
+/*
  * Make a new key and write it to a file that isn't there yet, mode 0600.
  * Returns: 0 and its public key as text; -EEXIST; other -errno of writing,
  * and no file is left; -ENOMEM.

@@ -61,6 +61,7 @@ listener_open(struct c25_daemon *d, unsigned which,
 		how.routes = c25_serve_routes;
 		how.route_count = C25_SERVE_ROUTES;
 		how.ctx = d->serve;
+		how.knows = c25_serve_knows;
 	}
 	r = c25_http_listen(d->loop, &how, &http, err);
 	if (r != 0)
@@ -109,7 +110,8 @@ c25_listeners_open(struct c25_daemon *d, const struct c25_config *cfg,
 }
 
 void
-c25_listeners_commit(struct c25_daemon *d,
+c25_listeners_commit(struct c25_daemon *d, const struct c25_config *cfg,
+	const struct c25_certificates *certificates,
 	const struct c25_daemon_listener fresh[static C25_LISTENERS])
 {
 	unsigned i;
@@ -118,4 +120,10 @@ c25_listeners_commit(struct c25_daemon *d,
 		if (fresh[i].http != d->listeners[i].http)
 			c25_http_unlisten(d->listeners[i].http);
 	memcpy(d->listeners, fresh, sizeof(d->listeners));
+	if (fresh[C25_LISTEN_TRANSIT_IP].http != NULL)
+		c25_http_configure(fresh[C25_LISTEN_TRANSIT_IP].http,
+			&cfg->limits.transit_ip, certificates->server);
+	if (fresh[C25_LISTEN_ADMIN].http != NULL)
+		c25_http_configure(fresh[C25_LISTEN_ADMIN].http,
+			&cfg->limits.admin, NULL);
 }

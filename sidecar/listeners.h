@@ -9,7 +9,8 @@
  *
  *	r = c25_listeners_open(d, cfg, fresh, &err);
  *	...				what else may fail
- *	c25_listeners_commit(d, fresh);	or c25_listeners_drop(d, fresh);
+ *	c25_listeners_commit(d, cfg, certificates, fresh);
+ *					or c25_listeners_drop(d, fresh);
  *
  * Rules: the loop's thread only.
  */
@@ -31,8 +32,10 @@ int c25_listeners_open(struct c25_daemon *d, const struct c25_config *cfg,
 void c25_listeners_drop(struct c25_daemon *d,
 	const struct c25_daemon_listener fresh[static C25_LISTENERS]);
 
-/* Close what is in force and not in `fresh`, which is in force then. */
-void c25_listeners_commit(struct c25_daemon *d,
+/* Close what is in force and not in `fresh`, which is in force then, with the
+ * limits of cfg and the certificate. */
+void c25_listeners_commit(struct c25_daemon *d, const struct c25_config *cfg,
+	const struct c25_certificates *certificates,
 	const struct c25_daemon_listener fresh[static C25_LISTENERS]);
 
 #endif

@@ -20,10 +20,13 @@
 #include "conn25/log.h"
 #include "http.h"
 
-#define EVENTS_PER_ROUND 64
+/* Enough for all: whose turn it is not is passed over (http_sources.c), and
+ * must not keep others out. */
+#define EVENTS_PER_ROUND 1024
 
-/* Descriptors the process may have; lws allocates 24 bytes for each. */
-#define DESCRIPTORS 4096
+/* Descriptors the process may have: two listeners full of connections, and
+ * what else there is. lws allocates 24 bytes for each. */
+#define DESCRIPTORS (2 * C25_LIMIT_CONNECTIONS_MAX + C25_LOOP_SPARE)
 
 struct c25_watch {
 	struct c25_loop *loop;
@@ -71,7 +74,7 @@ log_setup(void)
  * up by index only if that limit is the process's: so set it.
  */
 static void
-limit_descriptors(void)
+limit_descriptors(struct c25_loop *loop)
 {
 	struct rlimit rl;
 
@@ -79,6 +82,7 @@ limit_descriptors(void)
 		return;
 	rl.rlim_cur = rl.rlim_max < DESCRIPTORS ? rl.rlim_max : DESCRIPTORS;
 	setrlimit(RLIMIT_NOFILE, &rl);
+	loop->descriptors = (unsigned)rl.rlim_cur;
 }
 
 static int
@@ -130,7 +134,7 @@ c25_loop_new(struct c25_loop **out, struct c25_error *err)
 	if (loop == NULL)
 		return c25_fail(err, -ENOMEM, "event loop: out of memory");
 	loop->kind = C25_KIND_LOOP;
-	limit_descriptors();
+	limit_descriptors(loop);
 	signal(SIGPIPE, SIG_IGN);
 	unsetenv("http_proxy");	/* lws would: an overlay has no proxy */
 	log_setup();
@@ -244,6 +248,7 @@ dispatch(struct c25_loop *loop)
 	struct epoll_event ev[EVENTS_PER_ROUND];
 	int n = epoll_wait(loop->epoll_fd, ev, EVENTS_PER_ROUND, 0);
 
+	loop->round++;
 	for (int i = 0; i < n; i++) {
 		struct c25_watch *w = ev[i].data.ptr;
 

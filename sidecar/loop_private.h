@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * loop_private.h - what loop.c, http.c and http_client.c share: the
+ * loop_private.h - what loop.c, the HTTP server and http_client.c share: the
  * libwebsockets context, and whose listeners and clients there are.
  */
 #ifndef CONN25_LOOP_PRIVATE_H
@@ -12,6 +12,9 @@
 
 struct c25_http_listener;
 struct c25_http_client;
+
+/* Descriptors besides the listeners' connections. */
+#define C25_LOOP_SPARE 768
 
 /* What lws_get_opaque_user_data() points to starts with one of these. */
 enum c25_kind { C25_KIND_LOOP = 1, C25_KIND_CLIENT };
@@ -33,7 +36,8 @@ struct c25_loop {
 	/* of http.c and http_client.c */
 	struct c25_http_listener *listeners;
 	struct c25_http_client *clients;
-	unsigned connections;		/* accepted ones */
+	uint64_t round;			/* counts the dispatches of events */
+	unsigned descriptors;		/* that the process may have */
 };
 
 /* The opaque user data of a wsi if it is of that kind, else NULL. */

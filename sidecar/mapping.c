@@ -101,6 +101,12 @@ names_free(struct names *n)
 }
 
 void
+c25_mappings_limit(struct c25_mappings *m, uint32_t per_peer)
+{
+	m->per_peer = per_peer;
+}
+
+void
 c25_mappings_free(struct c25_mappings *m)
 {
 	if (m == NULL)

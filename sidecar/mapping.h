@@ -62,6 +62,9 @@ int c25_mappings_new(uint32_t per_peer, uint32_t total,
 	struct c25_mappings **out) __attribute__((warn_unused_result));
 void c25_mappings_free(struct c25_mappings *m);	/* NULL is fine */
 
+/* Another limit per peer; who has more keeps it and gets no new ones. */
+void c25_mappings_limit(struct c25_mappings *m, uint32_t per_peer);
+
 /*
  * The index of a peer's or an app's name, made on first use; for peers and
  * apps apart. Returns: >= 0; -ENOMEM; -ENOSPC (2^20 names).

@@ -86,6 +86,7 @@
 					 * three above within DESIGN 7's 5 s */
 #define C25_PUSH_RETURN_MS 10000	/* healthy so long, until it is
 					 * trusted again */
+#define C25_PUSH_RETRY_AFTER_MAX_S 30	/* however long it asks us to wait */
 #define C25_PUSH_ERROR_MAX 160
 
 struct c25_pushq;
@@ -162,6 +163,8 @@ struct c25_push_answer {
 					 * had said */
 	bool late;			/* no response, as time was over: it
 					 * may be too slow for so many */
+	unsigned retry_after_s;		/* what it says with 429 or 503; 0:
+					 * nothing */
 };
 
 /* The request to `reg` has ended; sends the next batch, if any. */

@@ -206,6 +206,24 @@ batch_rejected(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 	return true;
 }
 
+/* It wants to be left alone for a while, and is, within reason. */
+static void
+leave_alone(struct c25_pushq *p, struct c25_push_peer *c,
+	const struct c25_push_answer *answer, uint64_t now)
+{
+	uint64_t wait_s = answer->retry_after_s;
+	uint64_t at;
+
+	if ((answer->status != 429 && answer->status != 503) || wait_s == 0)
+		return;
+	if (wait_s > C25_PUSH_RETRY_AFTER_MAX_S)
+		wait_s = C25_PUSH_RETRY_AFTER_MAX_S;
+	/* not sooner, and not all at the same time */
+	at = now + wait_s * 1000 + c25_push_jitter(p, 200);
+	if (at > c->retry_at_ms)
+		c->retry_at_ms = at;
+}
+
 static void
 answered(struct c25_pushq *p, struct c25_push_peer *c,
 	const struct c25_push_answer *answer, uint64_t now)
@@ -232,6 +250,7 @@ answered(struct c25_pushq *p, struct c25_push_peer *c,
 			return;
 		}
 		c25_push_batch_failed(p, c, text, now);
+		leave_alone(p, c, answer, now);
 		return;
 	}
 	if (c25_wire_response_parse(&p->response, answer->body,

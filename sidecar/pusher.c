@@ -231,6 +231,25 @@ distrust(struct c25_push_answer *answer, const char *why,
 		.epoch = "" };
 }
 
+/* Retry-After in seconds; its other form, a date, is not for us. Ref: RFC
+ * 9110 10.2.3. */
+static unsigned
+retry_after(const struct c25_http1 *head)
+{
+	const char *value;
+	int len = head == NULL ? -1 :
+		c25_http1_get(head, "retry-after", &value);
+	unsigned s = 0;
+
+	for (int i = 0; i < len; i++) {
+		if (value[i] < '0' || value[i] > '9')
+			return 0;
+		if (s <= C25_PUSH_RETRY_AFTER_MAX_S)
+			s = s * 10 + (unsigned)(value[i] - '0');
+	}
+	return s;
+}
+
 static void
 on_done(void *ctx, const struct c25_http_result *r)
 {
@@ -244,6 +263,7 @@ on_done(void *ctx, const struct c25_http_result *r)
 		.epoch = r->epoch,
 		.cut = r->cut,
 		.late = r->late,
+		.retry_after_s = retry_after(r->head),
 	};
 	char text[C25_PUSH_ERROR_MAX];
 	struct c25_error err = { "" };
@@ -314,7 +334,7 @@ c25_pusher_key(struct c25_pusher *pu, const struct c25_key *key)
 
 static struct line *
 line_new(struct c25_pusher *pu, const struct c25_config_url *url,
-	uint64_t id, uint16_t reg)
+	struct c25_tls_trust *trust, uint64_t id, uint16_t reg)
 {
 	struct line *line = calloc(1, sizeof(*line));
 
@@ -323,6 +343,7 @@ line_new(struct c25_pusher *pu, const struct c25_config_url *url,
 	*line = (struct line){ .pusher = pu, .id = id, .reg = reg };
 	if (c25_http_client_new(pu->loop, &(struct c25_http_peer){
 	    .host = url->host, .port = url->port, .tls = url->tls,
+	    .trust = trust,
 	    .connect_ms = C25_PUSH_TIMEOUT_MS,
 	    .response_ms = C25_PUSH_TIMEOUT_MS, .sign = on_sign },
 	    on_done, line, &line->client) != 0) {
@@ -332,13 +353,17 @@ line_new(struct c25_pusher *pu, const struct c25_config_url *url,
 	return line;
 }
 
-/* What is another connector when it changes: where it is. */
+/* What is another connector when it changes: where it is, and by what it is
+ * known there. */
 static uint64_t
-url_id(const struct c25_config_url *url)
+line_id(const struct c25_config_url *url, const struct c25_tls_trust *trust)
 {
 	static const uint8_t key[16];
+	uint64_t id = c25_hash(key, url->text, strlen(url->text));
 
-	return c25_hash(key, url->text, strlen(url->text)) | 1;
+	if (trust != NULL)
+		id ^= c25_tls_trust_id(trust);
+	return id | 1;
 }
 
 /* The keys that a connector's answers may be signed with. */
@@ -365,7 +390,8 @@ swap_lines(struct c25_pusher *pu, struct line **fresh, const bool *kept)
 
 int
 c25_pusher_configure(struct c25_pusher *pu, const struct c25_config *cfg,
-	const uint16_t *regs, struct c25_error *err)
+	const uint16_t *regs, struct c25_tls_trust *const *trust,
+	struct c25_error *err)
 {
 	struct c25_push_connector list[C25_CONNECTORS_MAX];
 	struct line *fresh[C25_CONNECTORS_MAX] = { NULL };
@@ -375,7 +401,7 @@ c25_pusher_configure(struct c25_pusher *pu, const struct c25_config *cfg,
 
 	for (size_t i = 0; r == 0 && i < cfg->connector_count; i++) {
 		const struct c25_config_connector *c = &cfg->connectors[i];
-		uint64_t id = url_id(&c->url);
+		uint64_t id = line_id(&c->url, trust[i]);
 		uint16_t reg = regs[i];
 
 		list[i] = (struct c25_push_connector){ .name = c->name,
@@ -386,7 +412,7 @@ c25_pusher_configure(struct c25_pusher *pu, const struct c25_config *cfg,
 			kept[reg] = true;
 			continue;
 		}
-		fresh[reg] = line_new(pu, &c->url, id, reg);
+		fresh[reg] = line_new(pu, &c->url, trust[i], id, reg);
 		if (fresh[reg] == NULL)
 			r = c25_fail(err, -ENOMEM, "connector %s: out of "
 				"memory", c->name);

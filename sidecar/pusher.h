@@ -7,7 +7,8 @@
  *	struct c25_pusher *pu;
  *
  *	c25_pusher_new(loop, table, ring_all_bells, note, d, &pu);
- *	c25_pusher_configure(pu, cfg, regs, &err);  after c25_table_publish(),
+ *	c25_pusher_configure(pu, cfg, regs, trust, &err);
+ *						after c25_table_publish(),
  *						    at start and each reload
  *	c25_pusher_work(pu);	the doorbell rang, or c25_table_sleep() said
  *				false
@@ -55,14 +56,16 @@ void c25_pusher_key(struct c25_pusher *pu, const struct c25_key *key);
 
 /*
  * Take connectors from a configuration and the policy from the table, where
- * it was just published. regs[i] is the registry index of cfg->connectors[i].
- * Connections to connectors whose URL stayed the same are kept. cfg is not
- * needed afterwards. Starts sending what waits.
+ * it was just published. regs[i] is the registry index of cfg->connectors[i],
+ * trust[i] whom to believe to be it (NULL: as c25_http_peer has it).
+ * Connections to connectors whose URL and trust stayed the same are kept. cfg
+ * is not needed afterwards. Starts sending what waits.
  * Returns: 0; -ENOMEM; what c25_table_policy() returns (err is set); then
  * everything is as before.
  */
 int c25_pusher_configure(struct c25_pusher *pu, const struct c25_config *cfg,
-	const uint16_t *regs, struct c25_error *err)
+	const uint16_t *regs, struct c25_tls_trust *const *trust,
+	struct c25_error *err)
 	__attribute__((warn_unused_result));
 
 /* Look into the table for work. */

@@ -339,6 +339,9 @@ c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
 	s->apps = n.apps;
 	s->app_store = n.app_store;
 	s->peers = n.peers;
+	if (cfg != NULL)
+		c25_mappings_limit(s->mappings,
+			cfg->limits.mappings_per_peer);
 	c25_serve_own_refresh(s);
 	drop_disallowed(s);
 	return 0;
@@ -424,6 +427,15 @@ c25_serve_admit(struct c25_serve *s, const struct c25_addr *source,
 	}
 	*peer = found->peer;
 	return 200;
+}
+
+bool
+c25_serve_knows(void *serve, const struct c25_addr *source)
+{
+	const char *why;
+	uint32_t peer;
+
+	return c25_serve_admit(serve, source, &peer, &why) == 200;
 }
 
 /* Was this entry's transit address accepted earlier in the request? *at is

@@ -50,6 +50,7 @@
 #ifndef CONN25_SERVE_H
 #define CONN25_SERVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -107,6 +108,9 @@ void c25_serve_own_set(struct c25_serve *s, const struct c25_addr *addrs,
  */
 int c25_serve_admit(struct c25_serve *s, const struct c25_addr *source,
 	uint32_t *peer, const char **why);
+
+/* Is it the address of a peer? For c25_http_listen(), `serve` is ours. */
+bool c25_serve_knows(void *serve, const struct c25_addr *source);
 
 /*
  * Decide about parsed entries and put what is accepted into the store:

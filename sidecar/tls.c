@@ -6,15 +6,18 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conn25/addr.h"
+#include "tls_private.h"
 
 struct c25_tls {
 	SSL *ssl;
 	BIO *in, *out;		/* owned by ssl */
+	struct c25_tls_trust *trust;	/* NULL: the system's store */
 	bool ready;
 	char error[160];
 };
@@ -31,6 +34,7 @@ context(void)
 	if (ctx == NULL)
 		return NULL;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_options(ctx, C25_TLS_OPTIONS);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_default_verify_paths(ctx) != 1) {
 		SSL_CTX_free(ctx);
@@ -55,11 +59,11 @@ expect_host(SSL *ssl, const char *host)
 		SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-int
-c25_tls_new(const char *host, struct c25_tls **out)
+/* One of a context, which way it goes still open. */
+static int
+tls_make(SSL_CTX *ctx, struct c25_tls **out)
 {
 	struct c25_tls *t = calloc(1, sizeof(*t));
-	SSL_CTX *ctx = context();
 
 	if (t == NULL)
 		return -ENOMEM;
@@ -78,6 +82,18 @@ c25_tls_new(const char *host, struct c25_tls **out)
 		return -ENOMEM;
 	}
 	SSL_set_bio(t->ssl, t->in, t->out);
+	*out = t;
+	return 0;
+}
+
+int
+c25_tls_new(const char *host, struct c25_tls **out)
+{
+	struct c25_tls *t;
+	int r = tls_make(context(), &t);
+
+	if (r != 0)
+		return r;
 	SSL_set_connect_state(t->ssl);
 	if (!expect_host(t->ssl, host)) {
 		c25_tls_free(t);
@@ -87,13 +103,80 @@ c25_tls_new(const char *host, struct c25_tls **out)
 	return 0;
 }
 
+int
+c25_tls_accept(struct c25_tls_server *server, struct c25_tls **out)
+{
+	int r = tls_make(server->ctx, out);
+
+	if (r == 0)
+		SSL_set_accept_state((*out)->ssl);
+	return r;
+}
+
 void
 c25_tls_free(struct c25_tls *t)
 {
 	if (t == NULL)
 		return;
 	SSL_free(t->ssl);
+	c25_tls_trust_unref(t->trust);
 	free(t);
+}
+
+/* ---- pins ---------------------------------------------------------------- */
+
+/* Any certificate: its key is looked at when the handshake is done. */
+static int
+any_certificate(int ok, X509_STORE_CTX *store)
+{
+	(void)ok;
+	X509_STORE_CTX_set_error(store, X509_V_OK);
+	return 1;
+}
+
+int
+c25_tls_believe(struct c25_tls *t, struct c25_tls_trust *trust)
+{
+	if (trust->store != NULL &&
+	    SSL_set1_verify_cert_store(t->ssl, trust->store) != 1)
+		return -ENOMEM;
+	if (trust->store == NULL && trust->pin_count > 0)
+		SSL_set_verify(t->ssl, SSL_VERIFY_PEER, any_certificate);
+	c25_tls_trust_unref(t->trust);
+	t->trust = c25_tls_trust_ref(trust);
+	return 0;
+}
+
+/* Is the key of the other side's certificate one that we were told? */
+static int
+check_pin(struct c25_tls *t)
+{
+	const struct c25_tls_trust *trust = t->trust;
+	char text[sodium_base64_ENCODED_LEN(C25_TLS_PIN_BYTES,
+		sodium_base64_VARIANT_ORIGINAL)];
+	struct c25_tls_pin pin;
+	X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	unsigned char *der = NULL;
+	int len;
+
+	if (trust == NULL || trust->pin_count == 0)
+		return 0;
+	len = cert == NULL ? -1 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert),
+		&der);
+	if (len < 0) {
+		snprintf(t->error, sizeof(t->error), "TLS: no certificate");
+		return -EPROTO;
+	}
+	(void)crypto_hash_sha256(pin.bytes, der, (unsigned long long)len);
+	OPENSSL_free(der);
+	for (size_t i = 0; i < trust->pin_count; i++)
+		if (memcmp(&trust->pins[i], &pin, sizeof(pin)) == 0)
+			return 0;
+	(void)sodium_bin2base64(text, sizeof(text), pin.bytes,
+		sizeof(pin.bytes), sodium_base64_VARIANT_ORIGINAL);
+	snprintf(t->error, sizeof(t->error), "TLS: certificate not accepted: "
+		"its key has another pin: sha256/%s", text);
+	return -EPROTO;
 }
 
 /* Returns: 0 when OpenSSL only wants more bytes, else -EPROTO. */
@@ -113,6 +196,10 @@ result(struct c25_tls *t, int r)
 		snprintf(t->error, sizeof(t->error), "TLS: certificate not "
 			"accepted: %s",
 			X509_verify_cert_error_string(verify));
+	else if (ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_SSL &&
+	    ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_WRONG_VERSION_NUMBER)
+		snprintf(t->error, sizeof(t->error), "TLS: the other side "
+			"speaks none: does it listen with https?");
 	else
 		snprintf(t->error, sizeof(t->error), "TLS: %s",
 			reason != NULL ? reason : "failed");
@@ -133,8 +220,9 @@ c25_tls_step(struct c25_tls *t, const void *data, size_t len)
 	r = SSL_do_handshake(t->ssl);
 	if (r != 1)
 		return result(t, r);
-	t->ready = true;
-	return 0;
+	r = check_pin(t);
+	t->ready = r == 0;
+	return r;
 }
 
 bool
@@ -163,6 +251,15 @@ c25_tls_read(struct c25_tls *t, void *buf, size_t size)
 	ERR_clear_error();
 	r = SSL_read_ex(t->ssl, buf, size, &n);
 	return r == 1 ? (ssize_t)n : result(t, r);
+}
+
+void
+c25_tls_close(struct c25_tls *t)
+{
+	ERR_clear_error();
+	if (t->ready)
+		(void)SSL_shutdown(t->ssl);
+	ERR_clear_error();
 }
 
 void

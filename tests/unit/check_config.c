@@ -288,6 +288,12 @@ START_TEST(defaults)
 	ck_assert_uint_eq(cfg->dns.max_ttl_s, 300);
 	ck_assert_uint_eq(cfg->dns.hold_ms, 250);
 	ck_assert_uint_eq(cfg->table.max_assignments, 65536);
+	ck_assert_uint_eq(cfg->limits.transit_ip.connections, 4096);
+	ck_assert_uint_eq(cfg->limits.transit_ip.connections_per_address, 64);
+	ck_assert_uint_eq(cfg->limits.admin.requests_per_second, 100000);
+	ck_assert_uint_eq(cfg->limits.admin.request_seconds, 10);
+	ck_assert_uint_eq(cfg->limits.mappings_per_peer, 1048576);
+	ck_assert_ptr_null(cfg->listen.certificate_file);
 	ck_assert_uint_eq(cfg->app_count + cfg->connector_count +
 		cfg->peer_count + cfg->domain_count, 0);
 	ck_assert(c25_config_is_client(cfg));
@@ -308,6 +314,14 @@ END_TEST
 #define SERVE(rest) "{ 'listen': { 'transitIP': 'http://127.0.0.1:1' }, " \
 	"'apps': [{ 'name': 'a', 'destinations': [] }], 'peers': [" rest "] }"
 #define PEER(rest) SERVE("{ 'name': 'p', 'addresses': ['10.0.0.1']" rest " }")
+
+#define PIN "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+#define HTTPS(tls) CONNECTOR(", 'url': 'https://h', " tls)
+#define TLS_FILES "{ 'certificateFile': '/c', 'privateKeyFile': '/k' }"
+#define SECURE(scheme, rest) "{ 'listen': { 'transitIP': @@'" scheme \
+	"://127.0.0.1:1'" rest " }, 'apps': [], 'peers': " \
+	"[{ 'name': 'p', 'addresses': ['::1'] }] }"
+#define LIMITS(rest) CLIENT("], 'limits': { " rest " }")
 
 #define L63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define L61 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -353,6 +367,17 @@ static const char *const good_rows[] = {
 	CLIENT("], 'datapath': { 'nftables': true, 'overlay': "
 		"'tailscale0' }"),
 	CLIENT("], 'listen': { 'admin': 'http://[::1]:8026' }"),
+	HTTPS("'tls': { 'caFile': '/ca' }"),
+	HTTPS("'tls': { 'pin': '" PIN "' }"),
+	HTTPS("'tls': { 'caFile': '/ca', 'pin': ['" PIN "', '" PIN "'] }"),
+	"{ 'listen': { 'transitIP': 'https://127.0.0.1:1', 'tls': " TLS_FILES
+		" }, 'apps': [], 'peers': [{ 'name': 'p', 'addresses': "
+		"['::1'] }] }",
+	SERVE("{ 'name': 'p', 'addresses': ['::1'] }], 'limits': { "
+		"'transitIP': { 'connections': 16000, "
+		"'connectionsPerAddress': 1, 'requestsPerSecond': 0, "
+		"'requestSeconds': 300 }, 'admin': {}, 'mappingsPerPeer': "
+		"8388608 }, 'connectors': ["),
 	CLIENT("], 'listen': {}, 'self': {}, 'dns': {}, 'table': {}, "
 		"'datapath': {}, 'peers': [], 'connectors': []"),
 };
@@ -433,7 +458,7 @@ static const struct bad_row bad_rows[] = {
 	/* keys */
 	{ CLIENT("], @@'poools': 1"), "poools: unknown key: known here are "
 		"runDir, stateDir, group, pools, apps, connectors, self, "
-		"listen, peers, dns, table and datapath" },
+		"listen, limits, peers, dns, table and datapath" },
 	{ CLIENT("], @@'RunDir': 1"), "RunDir: unknown key: did you mean "
 		"\"runDir\"?" },
 	{ CLIENT("], 'table': { @@'x': 1 }"), "x: unknown key: known here "
@@ -685,7 +710,32 @@ static const struct bad_row bad_rows[] = {
 	{ CLIENT("], 'listen': { 'admin': @@'http://localhost:80' }"),
 		"admin: \"localhost\" is a name: write the address" },
 	{ CLIENT("], 'listen': { 'admin': @@'https://127.0.0.1:80' }"),
-		"admin: https needs a certificate" },
+		"admin: https is for transitIP only" },
+	{ SECURE("https", ""), "transitIP: https needs a certificate: add" },
+	{ SECURE("http", ", 'tls': " TLS_FILES), "transitIP: \"tls\" with an "
+		"http url does nothing" },
+	{ CLIENT("], 'listen': { 'tls': @@{ 'certificateFile': '/c' } }"),
+		"tls: \"privateKeyFile\" is missing" },
+	/* tls of connectors */
+	{ CLIENT("], 'connectors': [@@{ 'name': 'c', " URL ", 'tls': { "
+		"'caFile': '/ca' } }]"), "connectors: \"tls\" with an http "
+		"url does nothing" },
+	{ HTTPS("'tls': @@{}"), "tls: is empty" },
+	{ HTTPS("'tls': { 'pin': @@'x' }"), "pin \"x\": doesn't begin with "
+		"sha256/" },
+	{ HTTPS("'tls': { 'pin': @@'sha256/AAEC' }"),
+		"pin \"sha256/AAEC\": is no SHA-256 in base64" },
+	{ HTTPS("'tls': { 'pin': @@'" PIN "x' }"), "pin \"" PIN "x\": is no "
+		"SHA-256" },
+	{ HTTPS("'tls': { 'pin': @@[] }"), "pin: there are 0: 1 to 8" },
+	/* limits */
+	{ LIMITS("'transitIP': { 'connections': @@0 }"), "connections: " },
+	{ LIMITS("'transitIP': { 'connections': @@16001 }"),
+		"connections: " },
+	{ LIMITS("'admin': { 'requestsPerSecond': @@-1 }"),
+		"requestsPerSecond: " },
+	{ LIMITS("'admin': { 'requestSeconds': @@0 }"), "requestSeconds: " },
+	{ LIMITS("'mappingsPerPeer': @@0"), "mappingsPerPeer: " },
 	{ CLIENT("], 'listen': { 'admin': @@'127.0.0.1:80' }"),
 		"admin \"127.0.0.1:80\": doesn't begin with http://" },
 	{ CLIENT("], 'peers': [{ 'name': 'p', 'addresses': ['::1'] }], "

@@ -408,15 +408,15 @@ START_TEST(gone)
 }
 END_TEST
 
-/* All places taken by clients that say nothing: the next is told so, and
- * there is room again when one leaves. */
+/* All places that one user can have are taken by clients that say nothing:
+ * the next is told so, and there is room again when one leaves. */
 START_TEST(too_many)
 {
-	int fds[C25_CONTROL_CONNECTIONS_MAX], fd;
+	int fds[C25_CONTROL_USER_MAX], fd;
 	char out[200];
 	int i;
 
-	for (i = 0; i < C25_CONTROL_CONNECTIONS_MAX; i++) {
+	for (i = 0; i < C25_CONTROL_USER_MAX; i++) {
 		fds[i] = dial();
 		ck_assert_int_eq(c25_loop_once(loop, true), 0);
 	}
@@ -431,7 +431,7 @@ START_TEST(too_many)
 	hear(fd, out, sizeof(out));
 	ck_assert_str_eq(out, "ok\npong \n");
 	(void)close(fd);
-	for (i = 1; i < C25_CONTROL_CONNECTIONS_MAX; i++)
+	for (i = 1; i < C25_CONTROL_USER_MAX; i++)
 		(void)close(fds[i]);
 }
 END_TEST

@@ -293,6 +293,38 @@ START_TEST(a_configuration_that_is_refused_changes_nothing)
 }
 END_TEST
 
+static const struct {
+	int status;
+	unsigned says_s, waits_s;	/* 0: as after any failure */
+} retry_rows[] = {
+	{ 429, 3, 3 }, { 503, 3, 3 }, { 429, 1000000, 30 }, { 503, 30, 30 },
+	{ 503, 0, 0 }, { 500, 3, 0 }, { 400, 3, 0 },
+};
+
+START_TEST(asked_to_come_later)
+{
+	uint64_t start, waits_ms = retry_rows[_i].waits_s * 1000;
+
+	configure(1, CONNECTORS, 1);
+	settle();
+	reserve(0, "wiki.example", OFFICE);
+	work();
+	start = now;
+	must(conn[OFFICE].busy);
+	conn[OFFICE].busy = false;
+	c25_push_done(q, OFFICE, &(struct c25_push_answer){
+		.status = retry_rows[_i].status, .error = "", .body = "later",
+		.body_len = 5, .epoch = "e",
+		.retry_after_s = retry_rows[_i].says_s }, now);
+	until_asked(OFFICE);
+	ck_assert_uint_ge(now - start, waits_ms);
+	ck_assert_uint_le(now - start, waits_ms + 1000);
+	codes(OFFICE, "0", "e");
+	settle();
+	ck_assert_int_eq(state(0), C25_PUSH_READY);
+}
+END_TEST
+
 /* Everything a connector can do that isn't an answer. */
 static const struct {
 	int status;
@@ -772,6 +804,7 @@ main(void)
 	tcase_add_test(tc, a_slow_connector_gets_smaller_batches);
 	tcase_add_test(tc, a_refusal_is_shown_also_if_another_one_takes_it);
 	tcase_add_test(tc, a_configuration_that_is_refused_changes_nothing);
+	ADD_ROWS(tc, asked_to_come_later, retry_rows);
 	ADD_ROWS(tc, failures_lose_nothing, failure_rows);
 	tcase_add_test(tc, a_post_that_cannot_start_is_a_failure);
 	tcase_add_test(tc, one_bad_entry_does_not_stop_the_others);

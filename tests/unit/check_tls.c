@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Tests of TLS as a filter, against OpenSSL's own server in memory. The key
- * and the certificates are made here.
+ * Tests of TLS as a filter, against OpenSSL's own server in memory and against
+ * our own. The keys and certificates are made here.
  */
 
 #include <errno.h>
@@ -10,6 +10,8 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sidecar/tls.h"
@@ -125,6 +127,19 @@ pump(size_t piece)
 	return r;
 }
 
+/* What a pin is of, by another way than ours. */
+static int
+spki_digest(X509 *x, unsigned char *out, unsigned *len)
+{
+	unsigned char *der = NULL;
+	int n = i2d_PUBKEY(X509_get0_pubkey(x), &der);
+	int r = n > 0 && EVP_Digest(der, (size_t)n, out, len, EVP_sha256(),
+	    NULL);
+
+	OPENSSL_free(der);
+	return r;
+}
+
 static const struct {
 	const char *host;
 	bool trusted;
@@ -191,6 +206,212 @@ START_TEST(there_and_back)
 }
 END_TEST
 
+/* ---- our own server, and whom a client believes -------------------------- */
+
+static char dir[] = "/tmp/check_tls.XXXXXX";
+
+static const char *
+in_dir(const char *name)
+{
+	static char path[4][128];
+	static unsigned n;
+	char *p = path[n++ % 4];
+
+	(void)snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
+	return p;
+}
+
+/* The certificate and key of make_cert(), and another key. */
+static void
+write_files(void)
+{
+	EVP_PKEY *other = EVP_EC_gen("P-256");
+	FILE *f;
+
+	make_cert();
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	f = fopen(in_dir("cert"), "w");
+	PEM_write_X509(f, cert);
+	fclose(f);
+	f = fopen(in_dir("key"), "w");
+	PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
+	fclose(f);
+	f = fopen(in_dir("other"), "w");
+	PEM_write_PrivateKey(f, other, NULL, NULL, 0, NULL, NULL);
+	fclose(f);
+	f = fopen(in_dir("secret"), "w");
+	PEM_write_PrivateKey(f, key, EVP_aes_128_cbc(), NULL, 0, NULL, "pw");
+	fclose(f);
+	f = fopen(in_dir("empty"), "w");
+	fclose(f);
+	ck_assert_int_eq(mkfifo(in_dir("fifo"), 0600), 0);
+	ck_assert_int_eq(chmod(in_dir("key"), 0600), 0);
+	ck_assert_int_eq(chmod(in_dir("other"), 0600), 0);
+	ck_assert_int_eq(chmod(in_dir("secret"), 0600), 0);
+	ck_assert_int_eq(chmod(in_dir("empty"), 0600), 0);
+	f = fopen(in_dir("open"), "w");
+	PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
+	fclose(f);
+	ck_assert_int_eq(chmod(in_dir("open"), 0604), 0);
+	EVP_PKEY_free(other);
+}
+
+static void
+remove_files(void)
+{
+	static const char *const names[] = { "cert", "key", "other", "secret",
+		"empty", "fifo", "open" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		ck_assert_int_eq(unlink(in_dir(names[i])), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+static const struct {
+	const char *cert, *key;
+	int r;
+	const char *error;
+} file_rows[] = {
+	{ "cert", "key", 0, "" },
+	{ "cert", "other", -EINVAL, "is not the key of the certificate" },
+	{ "cert", "open", -EPERM, "mode 0604 lets others" },
+	{ "cert", "secret", -EINVAL, "one with a password" },
+	{ "cert", "empty", -EINVAL, "no private key in PEM form" },
+	{ "cert", "cert", -EPERM, "lets others" },
+	{ "cert", "fifo", -EINVAL, "is no regular file" },
+	{ "cert", "none", -ENOENT, "No such file" },
+	{ "empty", "key", -EINVAL, "no certificate in PEM form" },
+	{ "key", "key", -EINVAL, "no certificate in PEM form" },
+	{ "fifo", "key", -EINVAL, "must be a file in PEM form" },
+	{ "none", "key", -ENOENT, "No such file" },
+};
+
+START_TEST(files)
+{
+	struct c25_tls_server *s = NULL;
+	struct c25_error err = { "" };
+	int64_t left;
+	int r;
+
+	write_files();
+	r = c25_tls_server_load(in_dir(file_rows[_i].cert),
+	    in_dir(file_rows[_i].key), geteuid(), &s, &err);
+	ck_assert_msg(r == file_rows[_i].r, "%d: %s", r, err.text);
+	ck_assert_msg(strstr(err.text, file_rows[_i].error) != NULL, "%s",
+	    err.text);
+	ck_assert_int_eq(s != NULL, r == 0);
+	if (s != NULL) {
+		left = c25_tls_server_left_s(s, time(NULL));
+		ck_assert_int_ge(left, 3500);
+		ck_assert_int_le(left, 3600);
+		ck_assert_int_lt(c25_tls_server_left_s(s, time(NULL) + 7200),
+		    0);
+	}
+	c25_tls_server_unref(s);
+	remove_files();
+}
+END_TEST
+
+/* Carry bytes between two of ours until nothing moves. Returns: what either
+ * says. */
+static int
+pump_ours(struct c25_tls *a, struct c25_tls *b)
+{
+	struct c25_buf buf = { 0 };
+	int r = c25_tls_step(a, NULL, 0);
+	bool moved = true;
+
+	for (int turn = 0; (moved || turn % 2 == 1) && r == 0; turn++) {
+		if (turn % 2 == 0)
+			moved = false;
+		c25_buf_clear(&buf);
+		c25_tls_out(turn % 2 == 0 ? a : b, &buf);
+		moved |= buf.len != 0;
+		if (buf.len != 0)
+			r = c25_tls_step(turn % 2 == 0 ? b : a, buf.data,
+			    buf.len);
+	}
+	c25_buf_free(&buf);
+	return r;
+}
+
+enum { CA = 1, PIN = 2, WRONG_PIN = 4 };
+
+static const struct {
+	const char *host;
+	int trust;
+	const char *error;	/* NULL: good */
+} believe_rows[] = {
+	{ "office.example", CA, NULL },
+	{ "branch.example", CA, "hostname mismatch" },
+	{ "office.example", PIN, NULL },
+	{ "branch.example", PIN, NULL },
+	{ "192.0.2.99", WRONG_PIN | PIN, NULL },
+	{ "office.example", WRONG_PIN, "another pin: sha256/" },
+	{ "office.example", CA | PIN, NULL },
+	{ "branch.example", CA | PIN, "hostname mismatch" },
+	{ "office.example", CA | WRONG_PIN, "another pin: sha256/" },
+	{ "office.example", 0, "self-signed certificate" },
+};
+
+START_TEST(believe)
+{
+	struct c25_tls_server *s;
+	struct c25_tls_trust *t;
+	struct c25_tls *ours;
+	struct c25_tls_pin pins[2];
+	struct c25_error err = { "" };
+	int how = believe_rows[_i].trust, r;
+	const char *error = believe_rows[_i].error;
+	size_t count = 0;
+	unsigned len = 0;
+	char got[8];
+
+	write_files();
+	trust(false);
+	if (how & WRONG_PIN)
+		memset(&pins[count++], 7, sizeof(*pins));
+	if (how & PIN)
+		ck_assert_int_eq(spki_digest(cert,
+		    pins[count++].bytes, &len), 1);
+	ck_assert_int_eq(c25_tls_server_load(in_dir("cert"), in_dir("key"),
+	    geteuid(), &s, &err), 0);
+	ck_assert_int_eq(c25_tls_accept(s, &ours), 0);
+	ck_assert_int_eq(c25_tls_new(believe_rows[_i].host, &client), 0);
+	if (how != 0) {
+		ck_assert_int_eq(c25_tls_trust_load(how & CA ?
+		    in_dir("cert") : NULL, pins, count, &t, &err), 0);
+		ck_assert_uint_ne(c25_tls_trust_id(t), 0);
+		ck_assert_int_eq(c25_tls_believe(client, t), 0);
+		c25_tls_trust_unref(t);
+	}
+	c25_tls_server_unref(s);	/* the connection holds on to it */
+	r = pump_ours(client, ours);
+	ck_assert_msg((r == 0) == (error == NULL), "%d: %s", r,
+	    c25_tls_error(client));
+	ck_assert_int_eq(c25_tls_ready(client), error == NULL);
+	if (error != NULL) {
+		ck_assert_msg(strstr(c25_tls_error(client), error) != NULL,
+		    "%s", c25_tls_error(client));
+	} else {
+		ck_assert_int_eq(c25_tls_write(client, "hello", 5), 0);
+		ck_assert_int_eq(pump_ours(client, ours), 0);
+		ck_assert_int_eq(c25_tls_read(ours, got, 8), 5);
+		ck_assert_int_eq(c25_tls_write(ours, "olleh", 5), 0);
+		c25_tls_close(ours);
+		ck_assert_int_eq(pump_ours(ours, client), 0);
+		ck_assert_int_eq(c25_tls_read(client, got, 8), 5);
+		ck_assert_int_eq(memcmp(got, "olleh", 5), 0);
+		ck_assert_int_eq(c25_tls_read(client, got, 8), -EPROTO);
+	}
+	c25_tls_free(ours);
+	c25_tls_free(client);
+	remove_files();
+}
+END_TEST
+
 static const char *const garbage_rows[] = {
 	"HTTP/1.1 400 Bad Request\r\n\r\n", "\026\003\001", "",
 	"\025\003\003\000\002\002\050",
@@ -221,6 +442,8 @@ main(void)
 	tcase_set_timeout(tc, 30);
 	ADD_ROWS(tc, who_is_it, rows);
 	tcase_add_test(tc, there_and_back);
+	ADD_ROWS(tc, files, file_rows);
+	ADD_ROWS(tc, believe, believe_rows);
 	ADD_ROWS(tc, not_tls, garbage_rows);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
