@@ -163,7 +163,9 @@ struct c25_config {
 	const char *run_dir;		/* C25_RUN_DIR_DEFAULT; sockets in it
 					 * fit into sockaddr_un */
 	const char *state_dir;		/* C25_STATE_DIR_DEFAULT */
-	const char *group;		/* NULL: keep the process's group */
+	const char *user;		/* to become; NULL: stay who we are */
+	const char *group;		/* NULL: keep the process's group, or
+					 * that of the user */
 
 	/* Shared pools, by enum c25_pool_kind. Families are right, nothing
 	 * overlaps but a connector's transit with a shared transit pool that

@@ -18,7 +18,7 @@
 #define TAG_BYTES_MAX 255
 #define AUTHORITY_BYTES_MAX 259	/* 253 of a name, a port */
 #define INTERFACE_BYTES_MAX 15	/* IFNAMSIZ - 1 */
-#define GROUP_BYTES_MAX 63
+#define ACCOUNT_BYTES_MAX 63
 #define PRIORITY_MAX 1000000
 #define HOLD_MS_MAX 10000
 
@@ -38,10 +38,11 @@ read_run_dir(struct c25_config_reader *r, const cJSON *json, void *to)
 		c25_reader_path(r, json, to);
 }
 
+/* The name of a user or a group. */
 static void
-read_group(struct c25_config_reader *r, const cJSON *json, void *to)
+read_account(struct c25_config_reader *r, const cJSON *json, void *to)
 {
-	const char *text = c25_reader_short(r, json, GROUP_BYTES_MAX);
+	const char *text = c25_reader_short(r, json, ACCOUNT_BYTES_MAX);
 
 	if (text != NULL)
 		*(const char **)to = text;
@@ -708,7 +709,8 @@ c25_config_read(struct c25_config_reader *r, const cJSON *tree)
 		C25_KEY(struct c25_config, run_dir, "runDir", read_run_dir),
 		C25_KEY(struct c25_config, state_dir, "stateDir",
 			c25_reader_path),
-		C25_KEY(struct c25_config, group, "group", read_group),
+		C25_KEY(struct c25_config, user, "user", read_account),
+		C25_KEY(struct c25_config, group, "group", read_account),
 		C25_KEY(struct c25_config, pools, "pools", read_pools),
 		{ "apps", read_apps, 0, false },
 		{ "connectors", read_connectors, 0, false },

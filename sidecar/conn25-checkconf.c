@@ -3,14 +3,16 @@
  * conn25-checkconf: says everything that is wrong with a configuration
  * file, in the manner of unbound-checkconf, and what this host lacks for its
  * datapath; prints what it compiles to, and the kernel's rules. Reads the file,
- * the key and TLS files named in it and, with "nftables": true, the host's
- * routes; needs no privileges but to read these.
+ * the key and TLS files named in it, owners and modes of its directories and,
+ * with "nftables": true, the host's routes; needs no privileges but to read
+ * these.
  */
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "certificates.h"
@@ -19,6 +21,8 @@
 #include "datapath_host.h"
 #include "datapath_rules.h"
 #include "keys.h"
+#include "privileges.h"
+#include "rundir.h"
 
 enum print { PRINT_NOTHING, PRINT_POLICY, PRINT_RULES };
 
@@ -212,31 +216,53 @@ check_policy(const struct c25_config *cfg, bool print)
 	return 0;
 }
 
-/* Is the private key where it should be, and its owner's alone? Who that has
- * to be only conn25d knows, unless it is us. */
-static int
-check_key(const struct c25_config *cfg)
+/* Who conn25d will be. C25_KEY_ANY_OWNER: that can't be told, as no such user
+ * is there (yet), or only those who start it know. */
+static uid_t
+runs_as(const struct c25_config *cfg)
 {
-	uid_t owner = geteuid() == 0 ? C25_KEY_ANY_OWNER : geteuid();
+	struct c25_error err = { "" };
+	uid_t uid;
+	gid_t gid;
+
+	if (geteuid() != 0 || cfg->user == NULL)
+		return C25_KEY_ANY_OWNER;
+	if (c25_user_find(cfg->user, &uid, &gid, &err) == 0)
+		return uid;
+	(void)fprintf(stderr, "%s: warning: %s\n", cfg->file, err.text);
+	return C25_KEY_ANY_OWNER;
+}
+
+/* Is the private key where it should be, and its owner's alone? */
+static int
+check_key(const struct c25_config *cfg, uid_t owner)
+{
+	const char *file = cfg->self.private_key_file;
 	struct c25_error err = { "" };
 	struct c25_key *key;
+	struct stat st;
 	int r;
 
-	if (cfg->self.private_key_file == NULL)
+	if (file == NULL)
 		return 0;
-	r = c25_key_load(cfg->self.private_key_file, owner, &key, &err);
+	r = c25_key_load(file, geteuid() == 0 ? owner : geteuid(), &key,
+		&err);
+	c25_key_free(key);
+	/* Root can read it, which is more than its user can. */
+	if (r == 0 && owner != C25_KEY_ANY_OWNER &&
+	    stat(file, &st) == 0 && st.st_uid != owner)
+		r = c25_fail(&err, -EACCES, "%s: user %s can't read it: chown "
+			"%s %s", file, cfg->user, cfg->user, file);
 	if (r != 0)
 		(void)fprintf(stderr, "%s: error: self.privateKeyFile: %s\n",
 			cfg->file, err.text);
-	c25_key_free(key);
 	return r;
 }
 
 /* Do the files of TLS load, and how long is the certificate good? */
 static int
-check_certificates(const struct c25_config *cfg)
+check_certificates(const struct c25_config *cfg, uid_t owner)
 {
-	uid_t owner = geteuid() == 0 ? C25_KEY_ANY_OWNER : geteuid();
 	struct c25_certificates *c;
 	struct c25_error err = { "" };
 	int r = c25_certificates_load(cfg, owner, &c, &err);
@@ -248,6 +274,28 @@ check_certificates(const struct c25_config *cfg)
 			err.text);
 	c25_certificates_free(c);
 	return r;
+}
+
+/*
+ * Owners and modes. Started by root conn25d insists on them, else it warns; it
+ * is taken to be started by whoever runs us. The file may be checked in another
+ * place than it will be used in: no error.
+ */
+static int
+check_modes(const struct c25_config *cfg, uid_t uid)
+{
+	bool root = geteuid() == 0;
+	struct c25_error err = { "" };
+	int r;
+
+	if (c25_privileges_config(cfg->file, root, &err) != 0)
+		(void)fprintf(stderr, "%s: warning: %s%s\n", cfg->file,
+			root ? "conn25d won't start: " : "", err.text);
+	r = c25_rundir_check(cfg->run_dir, cfg->state_dir, uid, &err);
+	if (r != 0)
+		(void)fprintf(stderr, "%s: %s: %s\n", cfg->file, root ?
+			"error" : "warning", err.text);
+	return root ? r : 0;
 }
 
 /* Returns: 0; -ENOMEM. */
@@ -284,6 +332,7 @@ check_file(const char *file, enum print print)
 	struct c25_config_errors errs = { 0 };
 	char line[C25_CONFIG_LINE_MAX];
 	struct c25_config *cfg;
+	uid_t uid;
 	int r;
 
 	r = c25_config_load(file, &cfg, &errs);
@@ -295,9 +344,12 @@ check_file(const char *file, enum print print)
 	c25_config_errors_free(&errs);
 	if (r != 0)
 		return r;
-	r = check_key(cfg);
+	uid = runs_as(cfg);
+	r = check_key(cfg, uid);
 	if (r == 0)
-		r = check_certificates(cfg);
+		r = check_modes(cfg, uid);
+	if (r == 0)
+		r = check_certificates(cfg, uid);
 	if (r == 0)
 		r = check_policy(cfg, print == PRINT_POLICY);
 	if (r == 0)

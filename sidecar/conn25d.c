@@ -15,19 +15,19 @@ static void
 usage(FILE *to)
 {
 	(void)fprintf(to,
-"usage: conn25d [-hVv] [-c FILE]\n"
+"usage: conn25d [-hSVv] [-c FILE]\n"
 "Stays in the foreground and logs to stderr. SIGHUP reads the configuration\n"
 "again, SIGTERM and SIGINT stop it; the table of assignments and what is in\n"
 "stateDir stay for the next start.\n"
 "  -c FILE  configuration (default " C25_CONFIG_FILE_DEFAULT ")\n"
 "  -v       log more; up to -vv for each request\n"
+"  -S       without the filter of system calls (seccomp)\n"
 "  -h       this text\n"
 "  -V       version\n"
 "\n"
-"It runs as the user it was started as. Started as root, it gives runDir,\n"
-"table and sockets to \"group\" of the configuration, so that Unbound's user\n"
-"can be a member; as another user, or without \"group\", files get the group\n"
-"of the process.\n");
+"Started as root, it becomes \"user\" of the configuration, and gives runDir,\n"
+"table and sockets to \"group\", so that Unbound's user can be a member; as\n"
+"another user it stays who it is, and files get the group of the process.\n");
 }
 
 int
@@ -39,7 +39,7 @@ main(int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt(argc, argv, "c:hVv")) != -1) {
+	while ((option = getopt(argc, argv, "c:hSVv")) != -1) {
 		switch (option) {
 		case 'c':
 			options.file = optarg;
@@ -47,6 +47,9 @@ main(int argc, char **argv)
 		case 'h':
 			usage(stdout);
 			return 0;
+		case 'S':
+			options.no_sandbox = true;
+			break;
 		case 'V':
 			(void)puts("conn25d " C25_VERSION);
 			return 0;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "compile.h"
+#include "confine.h"
 #include "conn25/log.h"
 #include "listeners.h"
 #include "rundir.h"
@@ -50,7 +51,7 @@ static void
 tell_restart(const struct c25_daemon *d, const struct c25_config *cfg,
 	struct c25_buf *out)
 {
-	const char *old_group = d->cfg->group;
+	const char *old_group = d->cfg->group, *old_user = d->cfg->user;
 
 	if (strcmp(cfg->run_dir, d->run_dir) != 0)
 		tell(out, "warning: runDir: stays %s until conn25d is "
@@ -58,7 +59,11 @@ tell_restart(const struct c25_daemon *d, const struct c25_config *cfg,
 	if (strcmp(cfg->state_dir, d->state_dir) != 0)
 		tell(out, "warning: stateDir: stays %s until conn25d is "
 			"restarted", d->state_dir);
-	if (geteuid() == 0 && strcmp(cfg->group == NULL ? "" : cfg->group,
+	if (d->privileges.root && strcmp(cfg->user == NULL ? "" : cfg->user,
+			old_user == NULL ? "" : old_user) != 0)
+		tell(out, "warning: user: stays %s until conn25d is "
+			"restarted", d->privileges.user);
+	if (d->privileges.root && strcmp(cfg->group == NULL ? "" : cfg->group,
 			old_group == NULL ? "" : old_group) != 0)
 		tell(out, "warning: group: stays as it was until conn25d is "
 			"restarted");
@@ -370,16 +375,22 @@ publish(struct c25_daemon *d, const struct c25_config *cfg,
 
 /* What the configuration names; NULL: nothing is signed. */
 static int
-key_load(const struct c25_config *cfg, struct c25_key **key,
-	struct c25_error *err)
+key_load(const struct c25_daemon *d, const struct c25_config *cfg,
+	struct c25_key **key, struct c25_error *err)
 {
+	const char *file = cfg->self.private_key_file;
 	struct c25_error why = { "" };
 	int r;
 
 	*key = NULL;
-	if (cfg->self.private_key_file == NULL)
+	if (file == NULL)
 		return 0;
-	r = c25_key_load(cfg->self.private_key_file, geteuid(), key, &why);
+	r = c25_key_load(file, geteuid(), key, &why);
+	if (r == -EACCES)
+		return c25_fail(err, r, "self.privateKeyFile: %s: user %s "
+			"can't read it: chown %s %s, and let that "
+			"user into its directory", file, d->privileges.user,
+			d->privileges.user, file);
 	return r == 0 ? 0 : c25_fail(err, r, "self.privateKeyFile: %s",
 		why.text);
 }
@@ -388,6 +399,8 @@ static void
 key_use(struct c25_daemon *d, struct c25_key *key)
 {
 	d->key = key;
+	if (key != NULL)
+		c25_privileges_secret();
 	c25_serve_key(d->serve, key);
 	if (d->pusher != NULL)
 		c25_pusher_key(d->pusher, key);
@@ -402,6 +415,8 @@ certificates_load(const struct c25_config *cfg,
 	struct c25_error warning = { "" };
 	int r = c25_certificates_load(cfg, geteuid(), certificates, err);
 
+	if (r == 0 && (*certificates)->server != NULL)
+		c25_privileges_secret();
 	if (r == 0 && c25_certificates_warn(*certificates, cfg, &warning))
 		tell(out, "warning: %s", warning.text);
 	return r;
@@ -423,9 +438,13 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	bool opened = false;
 	int r;
 
+	if (cfg->datapath.nftables && d->privileges.net_admin_given_up)
+		return c25_fail(err, -EPERM, "datapath.nftables: needs the "
+			"capability CAP_NET_ADMIN, which conn25d keeps only "
+			"if it is on at the start: restart conn25d");
 	r = c25_nat_check(d->nat, cfg, err);
 	if (r == 0)
-		r = key_load(cfg, &key, err);
+		r = key_load(d, cfg, &key, err);
 	if (r != 0)
 		return r;
 	r = certificates_load(cfg, &certificates, out, err);
@@ -434,7 +453,7 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	if (r != 0) {
 		c25_certificates_free(certificates);
 		c25_key_free(key);
-		return r;
+		return c25_privileges_explain(&d->privileges, r, err);
 	}
 	if (d->table == NULL && needs_table(d, cfg)) {
 		r = client_open(d, cfg, out, err);
@@ -492,12 +511,19 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 		tell(out, "%s", c25_config_error_line(&errs, i, line));
 	c25_config_errors_free(&errs);
 	if (r != 0) {
+		if (r == -EACCES)
+			tell(out, "%s: conn25d runs as user %s: let that "
+				"user read it", d->options->file,
+				d->privileges.user);
 		c25_log(C25_LOG_ERROR, "reload: %s: not taken: everything "
 			"stays as it was", d->options->file);
 		return r;
 	}
-	tell_restart(d, cfg, out);
-	r = apply(d, cfg, out, &err);
+	r = c25_confine_config(d, &err);
+	if (r == 0) {
+		tell_restart(d, cfg, out);
+		r = apply(d, cfg, out, &err);
+	}
 	if (r != 0) {
 		tell(out, "%s", err.text);
 		c25_log(C25_LOG_ERROR, "reload: %s: not taken: everything "
@@ -620,7 +646,7 @@ start_base(struct c25_daemon *d, const struct c25_config *cfg,
 	d->state_dir = strdup(cfg->state_dir);
 	if (d->run_dir == NULL || d->state_dir == NULL)
 		return c25_fail(err, -ENOMEM, "out of memory");
-	if ((r = c25_rundir_group(cfg->group, &d->gid, err)) != 0 ||
+	if ((r = c25_confine_user(d, cfg, err)) != 0 ||
 			(r = c25_rundir_make(d->run_dir, d->gid, err)) != 0 ||
 			(r = c25_rundir_lock(d->run_dir, &d->lock_fd, err))
 			!= 0 ||
@@ -707,7 +733,9 @@ start(struct c25_daemon *d, const sigset_t *mask, struct c25_error *err)
 		c25_config_free(cfg);
 		return r;
 	}
-	r = c25_persist_start(d->persist, err);
+	r = c25_confine_all(d, d->cfg, err);
+	if (r == 0)
+		r = c25_persist_start(d->persist, err);
 	if (r != 0)
 		return r;
 	c25_loop_before_sleep(d->loop, may_sleep, d);
@@ -726,6 +754,7 @@ c25_daemon_run(const struct c25_daemon_options *options)
 	sigset_t mask;
 	int r;
 
+	c25_privileges_begin();
 	(void)sigemptyset(&mask);
 	(void)sigaddset(&mask, SIGHUP);
 	(void)sigaddset(&mask, SIGINT);

@@ -14,6 +14,10 @@
  * Rules
  *   start      whatever can fail for a reason that an administrator can
  *              mend is tried before the table or the policy are touched.
+ *   privileges the user is changed before anything is made or opened, but
+ *              for the two directories and the configuration; what only the
+ *              start needs is given up when everything is open, before
+ *              there is a second thread.
  *   reload     first everything that may be refused, then the change; a
  *              configuration that can't be applied changes nothing.
  *   roles      without the client role there is no table, no doorbell and
@@ -42,6 +46,7 @@
 #include "loop.h"
 #include "nat.h"
 #include "persist.h"
+#include "privileges.h"
 #include "pusher.h"
 #include "serve.h"
 
@@ -51,6 +56,7 @@
 struct c25_daemon_options {
 	const char *file;		/* configuration */
 	int verbosity;			/* enum c25_log_level */
+	bool no_sandbox;		/* without the filter of system calls */
 };
 
 /* One HTTP listener and where it listens. */
@@ -68,6 +74,7 @@ struct c25_daemon {
 	struct c25_config *cfg;		/* in force */
 	struct c25_key *key;		/* NULL: nothing is signed */
 	struct c25_certificates *certificates;	/* of TLS */
+	struct c25_privileges privileges;
 	char *run_dir;			/* of the start; reload keeps them */
 	char *state_dir;
 	gid_t gid;			/* of our files, or (gid_t)-1 */

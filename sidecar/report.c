@@ -50,6 +50,9 @@ c25_report_status(struct c25_buf *out, const struct c25_report_status *s)
 	c25_buf_format(out, "verbosity: %d\n", s->verbosity);
 	c25_buf_format(out, "config: %s\n", s->config);
 	c25_buf_format(out, "runDir: %s\n", s->run_dir);
+	c25_buf_format(out, "user: %s\n", s->user);
+	c25_buf_format(out, "capabilities: %s\n", s->capabilities);
+	c25_buf_format(out, "seccomp: %s\n", s->sandbox ? "on" : "off");
 	c25_buf_format(out, "roles: %s\n", roles(s));
 	if (s->table) {
 		c25_buf_format(out, "table: %" PRIu64 " of %" PRIu64

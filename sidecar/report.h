@@ -48,6 +48,9 @@ struct c25_report_status {
 	long pid;
 	const char *config;		/* file */
 	const char *run_dir;
+	const char *user;
+	const char *capabilities;	/* "none", "all", or which */
+	bool sandbox;			/* system calls are filtered */
 	bool client;
 	bool connector;
 	bool table;			/* there is one: the next five count */

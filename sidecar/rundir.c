@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "conn25/table.h"
+#include "privileges.h"
 
 int
 c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
@@ -54,10 +55,20 @@ static const struct kind state = { "stateDir", C25_STATEDIR_MODE,
 	C25_STATEDIR_LOCK_FILE };
 
 static int
-make_dir(const struct kind *kind, const char *dir, gid_t gid,
+give_dir(int fd, mode_t mode, uid_t uid, gid_t gid)
+{
+	/* mkdir() went through the umask; the group needs its bits. */
+	if (((uid != (uid_t)-1 || gid != (gid_t)-1) &&
+			fchown(fd, uid, gid) != 0) || fchmod(fd, mode) != 0)
+		return -errno;
+	return 0;
+}
+
+static int
+make_dir(const struct kind *kind, const char *dir, uid_t uid, gid_t gid,
 	struct c25_error *err)
 {
-	int e;
+	int fd, r;
 
 	if (mkdir(dir, kind->mode) != 0)
 		return c25_fail(err, -errno, "%s %s: can't be made: %s: "
@@ -65,40 +76,82 @@ make_dir(const struct kind *kind, const char *dir, gid_t gid,
 			strerror(errno), errno == ENOENT ?
 			"make the directory it is in" : "make it yourself",
 			kind->key);
-	/* mkdir() went through the umask; the group needs its bits. */
-	if ((gid != (gid_t)-1 && chown(dir, (uid_t)-1, gid) != 0) ||
-			chmod(dir, kind->mode) != 0) {
-		e = errno;
+	/* If somebody puts another in its place, at least no link. */
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = fd < 0 ? -errno : give_dir(fd, kind->mode, uid, gid);
+	if (fd >= 0)
+		(void)close(fd);
+	if (r != 0) {
 		(void)rmdir(dir);
-		return c25_fail(err, -e, "%s %s: can't be given to the "
-			"group: %s", kind->key, dir, strerror(e));
+		return c25_fail(err, r, "%s %s: can't be given to the "
+			"user or group: %s", kind->key, dir, strerror(-r));
 	}
 	return 0;
+}
+
+/* Make it if there is none; what is there is for find_dir() to judge. */
+static int
+give(const struct kind *kind, const char *dir, uid_t uid, gid_t gid,
+	struct c25_error *err)
+{
+	struct stat st;
+
+	if (stat(dir, &st) == 0 || errno != ENOENT)
+		return 0;
+	return make_dir(kind, dir, uid, gid, err);
 }
 
 static int
 find_dir(const struct kind *kind, const char *dir, gid_t gid,
 	struct c25_error *err)
 {
+	char user[C25_USER_NAME_MAX];
 	struct stat st;
+	int e;
 
 	if (stat(dir, &st) != 0) {
-		if (errno == ENOENT)
-			return make_dir(kind, dir, gid, err);
-		return c25_fail(err, -errno, "%s %s: %s: give conn25d's "
-			"user access, or change \"%s\"", kind->key, dir,
-			strerror(errno), kind->key);
+		e = errno;
+		if (e == ENOENT)
+			return make_dir(kind, dir, (uid_t)-1, gid, err);
+		return c25_fail(err, -e, "%s %s: %s: give user %s access, or "
+			"change \"%s\"", kind->key, dir, strerror(e),
+			c25_user_name(geteuid(), user), kind->key);
 	}
 	if (!S_ISDIR(st.st_mode))
 		return c25_fail(err, -ENOTDIR, "%s %s: is no directory: "
 			"remove it, or change \"%s\"", kind->key, dir,
 			kind->key);
-	if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) != 0)
-		return c25_fail(err, -errno, "%s %s: can't be written: "
-			"%s: make it writable for conn25d's user, or change "
-			"\"%s\"", kind->key, dir, strerror(errno),
-			kind->key);
-	return 0;
+	if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	e = errno;
+	(void)c25_user_name(geteuid(), user);
+	return c25_fail(err, -e, "%s %s: can't be written: %s: make it "
+		"writable for user %s (chown -R %s %s), or change \"%s\"",
+		kind->key, dir, strerror(e), user, user, dir, kind->key);
+}
+
+int
+c25_rundir_check(const char *run_dir, const char *state_dir, uid_t uid,
+	struct c25_error *err)
+{
+	struct stat st;
+	int r = 0;
+
+	/* One that isn't there is made as it should be. */
+	if (stat(run_dir, &st) == 0 && S_ISDIR(st.st_mode))
+		r = c25_privileges_rundir_mode(run_dir, &st, err);
+	if (r == 0 && stat(state_dir, &st) == 0 && S_ISDIR(st.st_mode))
+		r = c25_privileges_statedir_mode(state_dir, &st, uid, err);
+	return r;
+}
+
+int
+c25_rundir_give(const char *run_dir, const char *state_dir, uid_t uid,
+	gid_t gid, struct c25_error *err)
+{
+	int r = give(&run, run_dir, uid, gid, err);
+
+	return r != 0 ? r : give(&state, state_dir, uid, gid, err);
 }
 
 int

@@ -65,6 +65,22 @@ int c25_statedir_lock(const char *state_dir, int *fd, struct c25_error *err)
 bool c25_statedir_locked(const char *state_dir, int fd);
 
 /*
+ * Before conn25d becomes another user: make what of both directories isn't
+ * there, for that user. What is there stays as it is; see c25_rundir_check().
+ * Returns: 0; -errno, err says which can't be made.
+ */
+int c25_rundir_give(const char *run_dir, const char *state_dir, uid_t uid,
+	gid_t gid, struct c25_error *err) __attribute__((warn_unused_result));
+
+/*
+ * May a conn25d of this user ((uid_t)-1: not known) rely on its directories,
+ * going by their owners and modes?
+ * Returns: 0 (also where there is none yet); -EPERM, err says why.
+ */
+int c25_rundir_check(const char *run_dir, const char *state_dir, uid_t uid,
+	struct c25_error *err) __attribute__((warn_unused_result));
+
+/*
  * A listening, non-blocking, close-on-exec Unix socket of `type` (SOCK_STREAM
  * or SOCK_SEQPACKET), mode 0660; replaces a socket that was left behind, but
  * nothing that is no socket.

@@ -505,7 +505,8 @@ sync_dir(const char *dir)
 static int
 make(struct c25_db *d, struct c25_error *err)
 {
-	struct c25_db_meta meta = { .boot = 1 };
+	/* clean: nobody has ever run with it, nothing is missing */
+	struct c25_db_meta meta = { .boot = 1, .clean = true };
 	char path[4150], name[4200];
 	size_t i;
 	int fd, r;

@@ -15,6 +15,7 @@
 #include "conn25/log.h"
 #include "daemon.h"
 #include "report.h"
+#include "sandbox.h"
 
 /* Records looked at before others of the loop get their turn. */
 #define WALK_STEPS 1000
@@ -98,6 +99,9 @@ verb_status(struct c25_daemon *d, const char *argument,
 		.pid = (long)getpid(),
 		.config = d->options->file,
 		.run_dir = d->run_dir,
+		.user = d->privileges.user,
+		.capabilities = d->privileges.capabilities,
+		.sandbox = c25_sandbox_on(),
 		.client = c25_config_is_client(d->cfg),
 		.connector = c25_config_is_connector(d->cfg),
 		.table = d->table != NULL,

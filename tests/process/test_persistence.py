@@ -521,7 +521,8 @@ def test_full_file_system(keeper):
     state_dir = keeper.sub("small")
     connector = Connector(keeper, stateDir=state_dir,
                           wrapper=in_a_mount_namespace(
-                              f"mount -t tmpfs -o size=400k none {state_dir}"
+                              "mount -t tmpfs -o size=400k,mode=700 none "
+                              f"{state_dir}"
                               '; exec "$@"', "sh"))
     connector.process.allow("tries again until it works")
     connector.start()

@@ -273,12 +273,23 @@ END_TEST
 	"'v4TransitIPPool': ['169.254.64.0/18'] }"
 #define CLIENT(rest) "{" POOLS ", 'apps': [" rest "}"
 
+START_TEST(user)
+{
+	struct c25_config *cfg = good(CLIENT("], 'user': 'conn25d'"));
+
+	ck_assert_str_eq(cfg->user, "conn25d");
+	ck_assert_ptr_null(cfg->group);
+	c25_config_free(cfg);
+}
+END_TEST
+
 START_TEST(defaults)
 {
 	struct c25_config *cfg = good(CLIENT("]"));
 
 	ck_assert_str_eq(cfg->run_dir, "/run/conn25");
 	ck_assert_str_eq(cfg->state_dir, "/var/lib/conn25");
+	ck_assert_ptr_null(cfg->user);
 	ck_assert_ptr_null(cfg->group);
 	ck_assert_ptr_null(cfg->self.private_key_file);
 	ck_assert_ptr_null(cfg->datapath.overlay);
@@ -457,7 +468,7 @@ static const struct bad_row bad_rows[] = {
 	{ "{ 'peers': [] }", "configuration: \"apps\" is missing" },
 	/* keys */
 	{ CLIENT("], @@'poools': 1"), "poools: unknown key: known here are "
-		"runDir, stateDir, group, pools, apps, connectors, self, "
+		"runDir, stateDir, user, group, pools, apps, connectors, self, "
 		"listen, limits, peers, dns, table and datapath" },
 	{ CLIENT("], @@'RunDir': 1"), "RunDir: unknown key: did you mean "
 		"\"runDir\"?" },
@@ -491,6 +502,8 @@ static const struct bad_row bad_rows[] = {
 		"character (0x0a) in it" },
 	{ CLIENT("], 'runDir': @@'/" L63 "/" L63 "'"), "runDir: is too long "
 		"for the sockets in it: 93 bytes are the most" },
+	{ CLIENT("], 'user': @@'" L63 "x'"), "user: is 64 bytes long: 63 "
+		"is the most" },
 	{ CLIENT("], 'group': @@'" L63 "x'"), "group: is 64 bytes long: 63 "
 		"is the most" },
 	{ CLIENT("], 'datapath': { 'overlay': @@'abcdefghijklmnop' }"),
@@ -1443,6 +1456,7 @@ main(void)
 	tcase_add_test(tc, sample_rest);
 	tcase_add_test(tc, sample_placeholder);
 	tcase_add_test(tc, defaults);
+	tcase_add_test(tc, user);
 	ADD_ROWS(tc, good_ones, good_rows);
 	ADD_ROWS(tc, urls, url_rows);
 	tcase_add_test(tc, peer_app_twice);

@@ -134,6 +134,8 @@ START_TEST(status)
 {
 	struct c25_report_status s = { .version = "1.2.3", .verbosity = 1,
 		.pid = 42, .config = "/etc/c.json", .run_dir = "/run/conn25",
+		.user = "conn25", .capabilities = "net_admin",
+		.sandbox = true,
 		.client = true, .connector = true, .table = true,
 		.assignments = 5, .pending = 2, .capacity = 64,
 		.generation = 3, .modules = 2, .connectors = 2, .healthy = 1,
@@ -143,15 +145,18 @@ START_TEST(status)
 
 	c25_report_status(&b, &s);
 	expect(&b, "version: 1.2.3\nverbosity: 1\nconfig: /etc/c.json\n"
-		"runDir: /run/conn25\nroles: client connector\n"
+		"runDir: /run/conn25\nuser: conn25\n"
+		"capabilities: net_admin\nseccomp: on\n"
+		"roles: client connector\n"
 		"table: 5 of 64 assignments, 2 pending\ngeneration: 3\n"
 		"modules: 2 connected\nconnectors: 2, 1 healthy\n"
 		"mappings: 7\nlisten.transitIP: http://10.9.0.1:8025\n"
 		"listen.admin: -\nuptime: 99 seconds\n"
 		"conn25d (pid 42) is running...\n");
-	s.client = s.table = false;
+	s.client = s.table = s.sandbox = false;
 	c25_report_status(&b, &s);
 	ck_assert_ptr_nonnull(strstr(b.data, "\nroles: connector\n"));
+	ck_assert_ptr_nonnull(strstr(b.data, "\nseccomp: off\n"));
 	ck_assert_ptr_nonnull(strstr(b.data, "\ntable: none\n"));
 	ck_assert_ptr_null(strstr(b.data, "modules:"));
 	c25_buf_free(&b);
