@@ -295,7 +295,7 @@ response_done(struct c25_http_client *c, size_t more)
 	client_done(c, NULL);
 }
 
-/* A head is there, its fields are about to go. */
+/* The head is there: what is wanted of its fields. */
 static void
 take_fields(struct c25_http_client *c)
 {
@@ -320,7 +320,6 @@ take_head(struct c25_http_client *c)
 
 		if (n <= 0)
 			return n < 0 ? -1 : 0;
-		take_fields(c);
 		c25_buf_clear(&c->head_bytes);
 		c25_buf_add(&c->head_bytes, c->in.data, (size_t)n);
 		if (c->head_bytes.failed)
@@ -332,6 +331,7 @@ take_head(struct c25_http_client *c)
 			return -1;
 		if (c->head.status < 200)
 			continue;
+		take_fields(c);
 		c->in_body = true;
 		return 0;
 	}

@@ -786,6 +786,30 @@ START_TEST(client_meets)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	const char *epoch;
+} epoch_rows[] = {
+	{ OK "Conn25-Epoch: e1\r\nContent-Length: 0\r\n\r\n", "e1" },
+	{ OK "Content-Length: 0\r\n\r\n", "" },
+	/* what an interim response says is not said of the answer */
+	{ "HTTP/1.1 103 Hm\r\nConn25-Epoch: e0\r\n\r\n" OK
+	    "Content-Length: 0\r\n\r\n", "" },
+	{ "HTTP/1.1 103 Hm\r\nConn25-Epoch: e0\r\n\r\n" OK
+	    "Conn25-Epoch: e1\r\nContent-Length: 0\r\n\r\n", "e1" },
+};
+
+START_TEST(client_reads_the_epoch)
+{
+	script_start();
+	script_text = epoch_rows[_i].text;
+	post("/", "x");
+	ck_assert_int_eq(result.status, 200);
+	ck_assert_str_eq(result.epoch, epoch_rows[_i].epoch);
+	c25_http_client_free(client);
+}
+END_TEST
+
 /* Closed while idle: the next request doesn't suffer from it. */
 START_TEST(client_tries_again_when_it_was_closed_under_it)
 {
@@ -832,6 +856,7 @@ main(void)
 	tcase_add_test(tc, client_is_freed_at_any_time);
 	tcase_add_test(tc, client_outlives_the_loop);
 	ADD_ROWS(tc, client_meets, client_rows);
+	ADD_ROWS(tc, client_reads_the_epoch, epoch_rows);
 	tcase_add_test(tc, client_tries_again_when_it_was_closed_under_it);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
