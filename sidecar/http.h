@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * http.h - HTTP/1.1 on the event loop: listeners with routes, and clients
- * that keep one connection and send one request at a time. Handlers get
- * whole bodies within limits; nothing here knows what the bodies mean.
- * http1.h has the syntax; http_client.c and loop.c alone know libwebsockets,
- * tls.h has TLS.
+ * http.h - HTTP on the event loop: listeners with routes (HTTP/1.1), and
+ * clients that keep one connection and send one request at a time (HTTP/1.1,
+ * or HTTP/2 over TLS where the server chooses it). Handlers get whole bodies
+ * within limits; nothing here knows what the bodies mean. http1.h has the
+ * syntax, http2.h the other; http_client.c and loop.c alone know
+ * libwebsockets, tls.h has TLS.
  *
  * Example (server):
  *	static void
@@ -198,7 +199,8 @@ struct c25_http_result {
 struct c25_http_peer {
 	const char *host;		/* name or address, without brackets */
 	uint16_t port;
-	bool tls;			/* verified by the system's store */
+	bool tls;			/* https: HTTP/2 if it chooses that;
+					 * verified by the system's store */
 	struct c25_tls_trust *trust;	/* ... or by this; NULL: not */
 	unsigned connect_ms;		/* instead of C25_HTTP_CONNECT_MS */
 	unsigned response_ms;		/* instead of C25_HTTP_RESPONSE_MS */
@@ -228,7 +230,8 @@ void c25_http_client_free(struct c25_http_client *c);	/* NULL is fine */
 /*
  * POST a JSON body, over the connection there is or a new one. A request
  * that dies because the server closed an idle connection under it is sent
- * once more over a new one: what we post may be repeated.
+ * once more over a new one: what we post may be repeated. So is one that the
+ * server says (HTTP/2: GOAWAY, REFUSED_STREAM) not to have looked at.
  * Owns: the body is the caller's and must stay until `done`.
  * Returns: 0; -EBUSY (one is on the way).
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The HTTP client; see http.h. libwebsockets connects and moves the bytes (as
- * a raw connection), tls.c is between for https; what they mean is read here
- * and in http1.c.
+ * a raw connection), tls.c is between for https, and http2.c where the server
+ * chose that; what they mean is read here and in http1.c.
  */
 #include "http.h"
 
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "http1.h"
+#include "http2.h"
 #include "loop_private.h"
 #include "tls.h"
 
@@ -33,19 +34,22 @@ struct c25_http_client {
 	struct lws *wsi;		/* NULL: STATE_OFF */
 	enum state state;
 	struct c25_tls *tls;		/* NULL: plain */
+	struct c25_http2 *http2;	/* NULL: HTTP/1.1 */
 	struct c25_timer timer;		/* connect, then response */
 
 	/* the request on the way */
 	bool busy;
 	bool fresh;			/* its connection carried none before */
 	bool again;			/* may be sent once more */
+	bool resent;			/* has been */
 	bool late;			/* it got no answer in time */
 	bool cut;			/* a connection was closed that the
 					 * other side had promised to keep */
 	const char *path;
 	const char *body;
 	size_t len;
-	struct c25_buf request;		/* its bytes */
+	struct c25_buf request;		/* its bytes; HTTP/2: its fields */
+	struct c25_buf frames;		/* of HTTP/2, for tls */
 	struct c25_buf out;		/* for the network, after LWS_PRE */
 	char failed[128];		/* deliver this from the timer */
 
@@ -61,6 +65,16 @@ struct c25_http_client {
 
 static void client_connect(struct c25_http_client *c);
 
+/* What there is of the connection besides the socket. */
+static void
+connection_free(struct c25_http_client *c)
+{
+	c25_http2_free(c->http2);
+	c->http2 = NULL;
+	c25_tls_free(c->tls);
+	c->tls = NULL;
+}
+
 /* Let go of the connection; safe also inside its callbacks. */
 static void
 client_drop(struct c25_http_client *c)
@@ -72,8 +86,7 @@ client_drop(struct c25_http_client *c)
 	}
 	c->wsi = NULL;
 	c->state = STATE_OFF;
-	c25_tls_free(c->tls);
-	c->tls = NULL;
+	connection_free(c);
 }
 
 static void
@@ -128,26 +141,30 @@ response_reset(struct c25_http_client *c)
 	c->epoch[0] = '\0';
 }
 
+/* Whom we want to talk to, as a URL has it. */
 static void
-request_format(struct c25_http_client *c)
+authority_format(const struct c25_http_client *c, char *text, size_t size)
 {
-	struct c25_buf *b = &c->request;
 	bool v6 = strchr(c->host, ':') != NULL;
-	char authority[300], port[8] = "";
+	char port[8] = "";
 
 	if (c->peer.port != (c->peer.tls ? 443 : 80))
 		(void)snprintf(port, sizeof(port), ":%u", c->peer.port);
-	(void)snprintf(authority, sizeof(authority), "%s%s%s%s",
-		v6 ? "[" : "", c->host, v6 ? "]" : "", port);
-	c25_buf_clear(b);
-	c25_buf_format(b, "POST %s HTTP/1.1\r\nHost: %s\r\n"
-		"User-Agent: conn25\r\n"
+	(void)snprintf(text, size, "%s%s%s%s", v6 ? "[" : "", c->host,
+		v6 ? "]" : "", port);
+}
+
+/* The header lines that are the same in all versions. */
+static void
+fields_format(struct c25_http_client *c, const char *authority)
+{
+	struct c25_buf *b = &c->request;
+
+	c25_buf_format(b, "User-Agent: conn25\r\n"
 		"Content-Type: application/json\r\n"
-		"Content-Length: %zu\r\n", c->path, authority, c->len);
+		"Content-Length: %zu\r\n", c->len);
 	if (c->peer.sign != NULL)
 		c->peer.sign(c->ctx, c->path, authority, c->body, c->len, b);
-	c25_buf_lit(b, "\r\n");
-	c25_buf_add(b, c->body, c->len);
 }
 
 /* Bytes to the network (lws keeps what the socket doesn't take). Returns:
@@ -172,19 +189,46 @@ put(struct c25_http_client *c, const char *data, size_t len)
 		LWS_PRE, len, LWS_WRITE_RAW) >= (int)len;
 }
 
+/* As put(), through tls if there is one. */
+static bool
+put_plain(struct c25_http_client *c, const struct c25_buf *b)
+{
+	if (b->failed)
+		return false;
+	if (c->tls != NULL && b->len != 0 &&
+	    c25_tls_write(c->tls, b->data, b->len) != 0)
+		return false;
+	return put(c, b->data, b->len);
+}
+
 /* Write the request; the connection is there. Returns: false: broken. */
 static bool
 client_send(struct c25_http_client *c)
 {
+	char authority[300];
+
 	response_reset(c);
-	request_format(c);
-	if (c->request.failed)
-		return false;
+	c25_buf_clear(&c->request);
 	c25_timer_set(&c->timer, c->peer.response_ms);
-	if (c->tls != NULL && c25_tls_write(c->tls, c->request.data,
-	    c->request.len) != 0)
-		return false;
-	return put(c, c->request.data, c->request.len);
+	authority_format(c, authority, sizeof(authority));
+	if (c->http2 != NULL) {
+		fields_format(c, authority);
+		c25_buf_clear(&c->frames);
+		return !c->request.failed && c25_http2_request(c->http2,
+			&(struct c25_http2_request){ .path = c->path,
+			.authority = authority, .fields = &c->request,
+			.body = c->body, .body_len = c->len,
+			.head = &c->head, .head_bytes = &c->head_bytes,
+			.answer = &c->answer,
+			.answer_max = C25_HTTP_BODY_MAX }, &c->frames) == 0 &&
+			put_plain(c, &c->frames);
+	}
+	c25_buf_format(&c->request, "POST %s HTTP/1.1\r\nHost: %s\r\n",
+		c->path, authority);
+	fields_format(c, authority);
+	c25_buf_lit(&c->request, "\r\n");
+	c25_buf_add(&c->request, c->body, c->len);
+	return put_plain(c, &c->request);
 }
 
 /* From inside c25_http_post(): tell later. */
@@ -244,6 +288,7 @@ c25_http_post(struct c25_http_client *c, const char *path, const char *body,
 	c->body = body;
 	c->len = len;
 	c->again = false;
+	c->resent = false;
 	response_reset(c);
 	if (c->state == STATE_ON) {
 		c->fresh = false;
@@ -372,11 +417,62 @@ take_body(struct c25_http_client *c, const char *data, size_t len)
 	return NULL;
 }
 
+/* The server hasn't touched the request: over a new connection, but once. */
+static void
+client_resend(struct c25_http_client *c)
+{
+	c->again = false;
+	c->resent = true;
+	c->cut = true;
+	client_drop(c);
+	client_connect(c);
+}
+
+static void
+on_frames(struct c25_http_client *c, const char *data, size_t len)
+{
+	enum c25_http2_state state;
+	bool broken;
+	int r;
+
+	c25_buf_clear(&c->frames);
+	r = c25_http2_in(c->http2, data, len, &c->frames);
+	broken = !put_plain(c, &c->frames);
+	state = c25_http2_state(c->http2);
+	if (!c->busy) {
+		if (broken || !c25_http2_usable(c->http2)) {
+			c->cut = true;
+			client_drop(c);
+		}
+		return;
+	}
+	c->again = false;
+	if (state == C25_HTTP2_ANSWERED) {
+		c->head.keep = !broken && c25_http2_usable(c->http2);
+		take_fields(c);
+		response_done(c, 0);
+	} else if (state == C25_HTTP2_REFUSED && !c->resent) {
+		client_resend(c);
+	} else if (state == C25_HTTP2_REFUSED) {
+		client_fail(c, "HTTP/2: the server refuses requests");
+	} else if (r == -ENOMEM) {
+		client_fail(c, "out of memory");
+	} else if (r != 0) {
+		client_fail(c, c25_http2_error(c->http2));
+	} else if (broken) {
+		client_fail(c, "connection broken");
+	}
+}
+
 static void
 on_bytes(struct c25_http_client *c, const char *data, size_t len)
 {
 	const char *error = NULL;
 
+	if (c->http2 != NULL) {
+		on_frames(c, data, len);
+		return;
+	}
 	if (!c->busy) {
 		client_drop(c);		/* nobody asked */
 		return;
@@ -402,7 +498,10 @@ static void
 on_ready(struct c25_http_client *c)
 {
 	c->state = STATE_ON;
-	if (c->busy && !client_send(c))
+	if (c->tls != NULL && c25_tls_h2(c->tls) &&
+	    c25_http2_new(&c->http2) != 0)
+		client_fail(c, "out of memory");
+	else if (c->busy && !client_send(c))
 		client_fail(c, "connection broken");
 }
 
@@ -456,8 +555,10 @@ on_network(struct c25_http_client *c, const char *data, size_t len)
 			on_bytes(c, plain, (size_t)n);
 			continue;
 		}
-		if (n < 0 && !c->busy)
+		if (n < 0 && !c->busy) {
+			c->cut = true;
 			client_drop(c);
+		}
 		/* on the way: what is there may do, see on_close() */
 		break;
 	}
@@ -468,8 +569,7 @@ on_close(struct c25_http_client *c)
 {
 	c->wsi = NULL;
 	c->state = STATE_OFF;
-	c25_tls_free(c->tls);
-	c->tls = NULL;
+	connection_free(c);
 	if (!c->busy || c->again)
 		c->cut = true;
 	if (!c->busy)
@@ -477,6 +577,7 @@ on_close(struct c25_http_client *c)
 	if (c->again) {
 		/* it was closed while idle, before it saw the request */
 		c->again = false;
+		c->resent = true;
 		client_connect(c);
 	} else if (c->in_body && c->head.length == -2) {
 		client_done(c, NULL);
@@ -586,6 +687,7 @@ c25_http_client_free(struct c25_http_client *c)
 	}
 	c25_tls_trust_unref(c->peer.trust);
 	c25_buf_free(&c->request);
+	c25_buf_free(&c->frames);
 	c25_buf_free(&c->out);
 	c25_buf_free(&c->in);
 	c25_buf_free(&c->head_bytes);

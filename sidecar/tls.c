@@ -47,7 +47,7 @@ context(void)
 static bool
 expect_host(SSL *ssl, const char *host)
 {
-	static const unsigned char alpn[] = "\010http/1.1";
+	static const unsigned char alpn[] = "\002h2\010http/1.1";
 	struct c25_addr a;
 
 	if (SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) != 0)
@@ -229,6 +229,16 @@ bool
 c25_tls_ready(const struct c25_tls *t)
 {
 	return t->ready;
+}
+
+bool
+c25_tls_h2(const struct c25_tls *t)
+{
+	const unsigned char *name;
+	unsigned len;
+
+	SSL_get0_alpn_selected(t->ssl, &name, &len);
+	return t->ready && len == 2 && memcmp(name, "h2", 2) == 0;
 }
 
 int

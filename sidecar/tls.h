@@ -115,6 +115,9 @@ int c25_tls_step(struct c25_tls *t, const void *data, size_t len)
 /* Is the handshake done and the certificate good? */
 bool c25_tls_ready(const struct c25_tls *t);
 
+/* Did the server choose HTTP/2 (ALPN, RFC 7301)? We offer that and HTTP/1.1. */
+bool c25_tls_h2(const struct c25_tls *t);
+
 /* Encrypt. Returns: 0; -EPROTO; -ENOMEM. */
 int c25_tls_write(struct c25_tls *t, const void *data, size_t len)
 	__attribute__((warn_unused_result));

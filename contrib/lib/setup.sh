@@ -14,12 +14,13 @@ top=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 
 setup_build_packages="build-essential pkg-config binutils
 	libwebsockets-dev libcjson-dev libsodium-dev libevent-dev libssl-dev
-	libsqlite3-dev libmnl-dev libcap-ng-dev libseccomp-dev check"
+	libnghttp2-dev libsqlite3-dev libmnl-dev libcap-ng-dev libseccomp-dev
+	check"
 setup_demo_packages="nsd bind9-dnsutils nftables iproute2 curl busybox"
 setup_test_packages="python3 python3-pytest python3-pytest-timeout
 	python3-dnspython python3-h2 python3-cryptography openssl ldnsutils
 	iproute2 nftables tcpdump iputils-ping wireguard-go wireguard-tools
-	shellcheck cppcheck git"
+	nginx shellcheck cppcheck git"
 
 # For `contrib/test bench` only.
 # shellcheck disable=SC2034 # used there
@@ -43,7 +44,7 @@ die() {
 }
 
 # setup_packages PACKAGE...: installs what is missing. Debian starts a service
-# with its installation; of nsd we only want the program.
+# with its installation; of nsd and nginx we only want the program.
 setup_packages() {
 	local missing
 	mapfile -t missing < <(apt_missing "$@")
@@ -61,14 +62,17 @@ setup_packages() {
 		tail -n 20 "$setup_log" >&2
 		die "packages cannot be installed: see above"
 	fi
-	case " ${missing[*]} " in
-	*" nsd "*)
-		# It would start with the machine otherwise.
-		update-rc.d nsd disable >>"$setup_log" 2>&1 || :
-		step "nsd is installed; its service is neither started" \
-			"nor enabled"
-		;;
-	esac
+	local service
+	for service in nsd nginx; do
+		case " ${missing[*]} " in
+		*" $service "*)
+			# It would start with the machine otherwise.
+			update-rc.d "$service" disable >>"$setup_log" 2>&1 || :
+			step "$service is installed; its service is neither" \
+				"started nor enabled"
+			;;
+		esac
+	done
 }
 
 # setup_unbound: an Unbound of the suite that can load modules.

@@ -133,6 +133,75 @@ def httpsig():
     yield "answer-touched", b"\3\2" + u16(0) + u16(9) + b"\x003"
 
 
+def http2():
+    """See the frames in fuzz_http2.c."""
+    data, headers, priority, rst, settings, push, ping, goaway, window, \
+        more = range(10)
+    end, ack, whole, padded = 1, 1, 4, 8
+
+    def frame(kind, flags, stream, payload=b""):
+        return bytes([kind, flags, stream]) + u16(len(payload)) + payload
+
+    def field(key, value):
+        return b"\0" + bytes([len(key)]) + key + bytes([len(value)]) + value
+
+    def status(code):
+        return field(b":status", code)
+
+    def seed(*frames, how=2, piece=0):
+        return bytes([how, piece]) + b"".join(frames)
+
+    ok = b"\x88"                # of the static table
+    epoch = field(b"conn25-epoch", b"0123")
+    good = (frame(headers, whole, 1, ok + epoch),
+            frame(data, end, 1, b"{}"))
+    yield "good", seed(*good)
+    yield "pieces", seed(*good, piece=1)
+    yield "three", seed(*good, b"\xf0", frame(headers, whole, 3, ok),
+                        frame(data, end, 3, b"{}"), b"\xf0",
+                        frame(headers, whole | end, 5, ok), how=0)
+    yield "table", seed(frame(headers, whole, 1, b"\x88\x40\1x\1y"),
+                        frame(data, end, 1), b"\xf0",
+                        frame(headers, whole | end, 3, b"\x88\xbe\xbe"))
+    yield "table-size", seed(frame(headers, whole, 1, b"\x20\x3f\xe1\x1f" +
+                                   ok), frame(data, end, 1, b"x"))
+    yield "interim", seed(frame(headers, whole, 1, status(b"103") + epoch),
+                          *good)
+    yield "trailers", seed(frame(headers, whole, 1, ok),
+                           frame(data, 0, 1, b"{}"),
+                           frame(headers, whole | end, 1, epoch))
+    yield "length", seed(frame(headers, whole, 1, ok + field(
+        b"content-length", b"2")), frame(data, end, 1, b"{}"))
+    yield "length-wrong", seed(frame(headers, whole, 1, ok + field(
+        b"content-length", b"3")), frame(data, end, 1, b"{}"))
+    yield "status-204", seed(frame(headers, whole | end, 1, b"\x89"))
+    yield "continued", seed(frame(headers, 0, 1, ok),
+                            frame(more, 0, 1, epoch[:5]),
+                            frame(more, whole, 1, epoch[5:]),
+                            frame(data, end, 1, b"{}"))
+    yield "padded", seed(frame(headers, whole | padded, 1, b"\1" + ok + b"\0"),
+                         frame(data, end | padded, 1, b"\2{}\0\0"))
+    yield "others", seed(frame(settings, ack, 0), frame(ping, 0, 0, b"8" * 8),
+                         frame(window, 0, 0, b"\0\0\1\0"),
+                         frame(priority, 0, 3, b"\0\0\0\1\5"),
+                         frame(0x77, 9, 1, b"?"), *good)
+    yield "window", seed(frame(settings, 0, 0, b"\0\4\0\0\0\2"),
+                         frame(window, 0, 1, b"\0\0\0\1"), *good)
+    yield "refused", seed(frame(rst, 0, 1, b"\0\0\0\7"))
+    yield "reset", seed(good[0], frame(rst, 0, 1, b"\0\0\0\1"))
+    yield "goodbye", seed(frame(goaway, 0, 0, b"\0\0\0\1\0\0\0\0bye"),
+                          *good, b"\xf0")
+    yield "goodbye-all", seed(frame(goaway, 0, 0, bytes(8)))
+    yield "push", seed(frame(push, whole, 1, b"\0\0\0\2\x82\x87\x84"))
+    yield "huffman", seed(frame(headers, whole, 1, b"\x88\x76\x03\x9d\x29"
+                                b"\xaf"), frame(data, end, 1, b"{}"))
+    yield "large", seed(frame(headers, whole, 1, ok),
+                        *(frame(data, 0, 1, b"x" * 1000) for _ in range(6)))
+    yield "bytes", b"\1\0" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0,
+                                    0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88])
+    yield "not-it", b"\1\3HTTP/1.1 400 Bad Request\r\n\r\n"
+
+
 BODY = (b'{"transitIPs":[{"transitIP":"169.254.64.1","destinationIP":'
         b'"10.1.2.3","app":"wiki","domain":"a.wiki.example"},{"TRANSITip":'
         b'"fd25:2::1","destinationIP":"fd00::1","app":"w\\u00fc","x":[1,{}]}]}')
@@ -400,7 +469,7 @@ def store():
 
 
 SEEDS = {"answer": answer, "svcb": svcb, "name": names, "http1": http1,
-         "httpsig": httpsig, "wire": wire, "control": control,
+         "http2": http2, "httpsig": httpsig, "wire": wire, "control": control,
          "config": config, "policy": policy, "push": push, "table": table,
          "store": store}
 

@@ -412,6 +412,56 @@ START_TEST(believe)
 }
 END_TEST
 
+/* What a server may choose from: lists as in the wire, "" for none. */
+static const struct {
+	const char *alpn;
+	const char *chosen;	/* NULL: none */
+	bool h2;
+} alpn_rows[] = {
+	{ "", NULL, false },
+	{ "\010http/1.1", "http/1.1", false },
+	{ "\002h2", "h2", true },
+	{ "\010http/1.1\002h2", "http/1.1", false },
+	{ "\002h2\010http/1.1", "h2", true },
+	{ "\002h3", NULL, false },
+	{ "\003h2c", NULL, false },
+};
+
+static int
+on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+	const unsigned char *offer, unsigned len, void *ctx)
+{
+	const char *mine = ctx;
+
+	return SSL_select_next_proto((unsigned char **)(uintptr_t)out,
+	    out_len, (const unsigned char *)mine, (unsigned)strlen(mine),
+	    offer, len) == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK :
+	    SSL_TLSEXT_ERR_NOACK;
+}
+
+START_TEST(which_http)
+{
+	const char *chosen = alpn_rows[_i].chosen;
+	const unsigned char *name;
+	unsigned len;
+
+	make_cert();
+	trust(true);
+	start("office.example");
+	if (alpn_rows[_i].alpn[0] != '\0')
+		SSL_CTX_set_alpn_select_cb(server_ctx, on_alpn,
+		    (void *)(uintptr_t)alpn_rows[_i].alpn);
+	ck_assert(!c25_tls_h2(client));
+	ck_assert_int_eq(pump(100000), 0);
+	ck_assert(c25_tls_ready(client));
+	SSL_get0_alpn_selected(server, &name, &len);
+	ck_assert_uint_eq(len, chosen == NULL ? 0 : strlen(chosen));
+	ck_assert(len == 0 || memcmp(name, chosen, len) == 0);
+	ck_assert_int_eq(c25_tls_h2(client), alpn_rows[_i].h2);
+	stop();
+}
+END_TEST
+
 static const char *const garbage_rows[] = {
 	"HTTP/1.1 400 Bad Request\r\n\r\n", "\026\003\001", "",
 	"\025\003\003\000\002\002\050",
@@ -444,6 +494,7 @@ main(void)
 	tcase_add_test(tc, there_and_back);
 	ADD_ROWS(tc, files, file_rows);
 	ADD_ROWS(tc, believe, believe_rows);
+	ADD_ROWS(tc, which_http, alpn_rows);
 	ADD_ROWS(tc, not_tls, garbage_rows);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
