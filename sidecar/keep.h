@@ -17,8 +17,8 @@
  *              while conn25d is away. What the database has beyond that has
  *              ended. Only a table that has not begun is filled from it.
  *   dead       what has ended is removed from the database soon after its
- *              addresses were freed, and at once when somebody else has one
- *              of them. The wall clock decides nothing, so what ended just
+ *              addresses were freed, and at once when somebody else has its
+ *              magic address. The wall clock decides nothing, so what ended just
  *              before the table was lost gets a whole lease again. If there
  *              isn't room for all of them, those that were noted last come
  *              first; the others stay in the database for their lease.

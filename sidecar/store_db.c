@@ -20,7 +20,7 @@
 
 #include "conn25/log.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define APPLICATION_ID 0x43323564	/* "C25d" */
 #define BUSY_MS 5000			/* others who look into it */
 #define EPOCH_LEN (C25_STORE_EPOCH_MAX - 1)

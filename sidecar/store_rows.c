@@ -18,15 +18,17 @@
 
 /* Addresses are 4 or 16 bytes in network order, domains wire form. */
 const char c25_rows_schema[] =
+	/* The key is the short one of its columns that is handed out in order,
+	 * so that most rows go behind the last one; and there is no index: what
+	 * of a domain or a transit address has ended is found by its serial
+	 * number. (With three of them a row cost six times as much.) */
 	"CREATE TABLE assignment ("
+	"  magic BLOB PRIMARY KEY,"
 	"  domain BLOB NOT NULL, destination BLOB NOT NULL,"
-	"  magic BLOB NOT NULL, transit BLOB NOT NULL, app TEXT NOT NULL,"
+	"  transit BLOB NOT NULL, app TEXT NOT NULL,"
 	"  connector TEXT NOT NULL, lease_s INTEGER NOT NULL,"
-	"  stored_s INTEGER NOT NULL, serial INTEGER NOT NULL,"
-	"  PRIMARY KEY (domain, destination),"
-	/* who had it before has ended, whether that was noticed or not */
-	"  UNIQUE (magic) ON CONFLICT REPLACE,"
-	"  UNIQUE (transit) ON CONFLICT REPLACE) STRICT, WITHOUT ROWID;"
+	"  stored_s INTEGER NOT NULL, serial INTEGER NOT NULL)"
+	"  STRICT, WITHOUT ROWID;"
 	"CREATE TABLE mapping ("
 	"  peer TEXT NOT NULL, transit BLOB NOT NULL,"
 	"  destination BLOB NOT NULL, app TEXT NOT NULL,"
@@ -36,23 +38,25 @@ const char c25_rows_schema[] =
 /* A put of what is there already touches no page. */
 static const struct table {
 	const char *name;
-	/* t text, b blob, i integer; the first C25_KEY_COLUMNS are the key.
-	 * A serial number is no part of the change's bytes. */
+	/* t text, b blob, i integer; the first are the key. A serial number
+	 * is no part of the change's bytes. */
 	const char *columns;
+	int key_columns;
 	bool serial;
 	const char *put, *remove, *all;
 } tables[C25_STORE_KINDS] = {
-	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii", true,
-		"INSERT OR REPLACE INTO assignment"
-		" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
-		" WHERE NOT EXISTS (SELECT 1 FROM assignment"
-		"  WHERE domain = ?1 AND destination = ?2 AND magic = ?3"
-		"  AND transit = ?4 AND app = ?5 AND connector = ?6"
-		"  AND lease_s = ?7)",
-		"DELETE FROM assignment"
-		" WHERE domain = ?1 AND destination = ?2",
+	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii", 1, true,
+		"INSERT INTO assignment"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+		" ON CONFLICT (magic)"
+		" DO UPDATE SET domain = ?2, destination = ?3, transit = ?4,"
+		"  app = ?5, connector = ?6, lease_s = ?7, stored_s = ?8,"
+		"  serial = ?9"
+		" WHERE domain <> ?2 OR destination <> ?3 OR transit <> ?4"
+		"  OR app <> ?5 OR connector <> ?6 OR lease_s <> ?7",
+		"DELETE FROM assignment WHERE magic = ?1",
 		"SELECT * FROM assignment ORDER BY serial DESC" },
-	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii", false,
+	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii", 2, false,
 		"INSERT INTO mapping VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
 		" ON CONFLICT (peer, transit)"
 		" DO UPDATE SET destination = ?3, app = ?4,"
@@ -101,16 +105,12 @@ name_good(const char *text, size_t min, size_t max)
 }
 
 int
-c25_row_assignment_key(struct c25_row *row, const struct c25_name *domain,
-	const struct c25_addr *destination)
+c25_row_assignment_key(struct c25_row *row, const struct c25_addr *magic)
 {
 	row->len = 0;
-	if (domain->len > C25_NAME_MAX ||
-			!c25_name_valid(domain->wire, domain->len) ||
-			c25_addr_len(destination) == 0)
+	if (c25_addr_len(magic) == 0)
 		return -EINVAL;
-	add_bytes(row, domain->wire, domain->len);
-	add_addr(row, destination);
+	add_addr(row, magic);
 	row->key_len = row->len;
 	return 0;
 }
@@ -118,15 +118,18 @@ c25_row_assignment_key(struct c25_row *row, const struct c25_name *domain,
 int
 c25_row_assignment(struct c25_row *row, const struct c25_store_assignment *a)
 {
-	if (c25_row_assignment_key(row, &a->domain, &a->destination) != 0 ||
-			a->magic.family != a->destination.family ||
-			a->transit.family != a->destination.family ||
+	if (c25_row_assignment_key(row, &a->magic) != 0 ||
+			a->domain.len > C25_NAME_MAX ||
+			!c25_name_valid(a->domain.wire, a->domain.len) ||
+			a->destination.family != a->magic.family ||
+			a->transit.family != a->magic.family ||
 			!name_good(a->app, 1, C25_APP_NAME_MAX) ||
 			!name_good(a->connector, 0,
 			C25_CONNECTOR_NAME_MAX) ||
 			a->lease_s < 1 || a->lease_s > C25_LEASE_MAX_S)
 		return -EINVAL;
-	add_addr(row, &a->magic);
+	add_bytes(row, a->domain.wire, a->domain.len);
+	add_addr(row, &a->destination);
 	add_addr(row, &a->transit);
 	add_text(row, a->app);
 	add_text(row, a->connector);
@@ -241,7 +244,7 @@ c25_rows_write(struct c25_db *d, const struct c25_change *c,
 		d->put[c->kind];
 	int code;
 
-	code = bind(stmt, t->columns, c->remove ? C25_KEY_COLUMNS :
+	code = bind(stmt, t->columns, c->remove ? t->key_columns :
 		(int)strlen(t->columns), c->bytes);
 	if (code == SQLITE_OK && t->serial && !c->remove)
 		code = sqlite3_bind_int64(stmt, (int)strlen(t->columns) + 1,
@@ -299,19 +302,19 @@ get_text(struct reading *r, int column, const char *what, size_t min,
 }
 
 static void
-read_key(struct reading *r, struct c25_store_assignment *a)
+get_name(struct reading *r, int column, const char *what,
+	struct c25_name *out)
 {
-	const void *wire = sqlite3_column_blob(r->stmt, 0);
-	int len = sqlite3_column_bytes(r->stmt, 0);
+	const void *wire = sqlite3_column_blob(r->stmt, column);
+	int len = sqlite3_column_bytes(r->stmt, column);
 
 	if (wire != NULL && len <= C25_NAME_MAX &&
 			c25_name_valid(wire, (size_t)len)) {
-		a->domain.len = (uint16_t)len;
-		memcpy(a->domain.wire, wire, (size_t)len);
-	} else {
-		r->why = "domain";
+		out->len = (uint16_t)len;
+		memcpy(out->wire, wire, (size_t)len);
+	} else if (r->why == NULL) {
+		r->why = what;
 	}
-	get_addr(r, 1, "destination", &a->destination);
 }
 
 static void
@@ -319,8 +322,9 @@ read_assignment(struct reading *r, struct c25_store_assignment *a)
 {
 	int64_t lease;
 
-	read_key(r, a);
-	get_addr(r, 2, "magic", &a->magic);
+	get_addr(r, 0, "magic", &a->magic);
+	get_name(r, 1, "domain", &a->domain);
+	get_addr(r, 2, "destination", &a->destination);
 	get_addr(r, 3, "transit", &a->transit);
 	a->app = get_text(r, 4, "app", 1, C25_APP_NAME_MAX);
 	a->connector = get_text(r, 5, "connector", 0,
@@ -474,38 +478,32 @@ c25_rows_serial(struct c25_db *d, uint64_t *out, struct c25_error *err)
 }
 
 /* Keys in their order, after the one that was last. */
-static const char keys_sql[] = "SELECT domain, destination FROM assignment"
-	" WHERE (domain, destination) > (?1, ?2)"
-	" ORDER BY domain, destination LIMIT ?3";
+static const char keys_sql[] = "SELECT magic FROM assignment"
+	" WHERE magic > ?1 ORDER BY magic LIMIT ?2";
 
 int
 c25_rows_keys(struct c25_db *d, struct c25_store_cursor *at, int limit,
-	void (*fn)(void *ctx, const struct c25_name *domain,
-	const struct c25_addr *destination), void *ctx,
+	void (*fn)(void *ctx, const struct c25_addr *magic), void *ctx,
 	struct c25_error *err)
 {
 	struct reading r = { 0 };
-	struct c25_store_assignment a;
+	struct c25_addr magic;
 	int code, n = 0, result = prepare(d, keys_sql, &r.stmt, err);
 
 	if (result != 0)
 		return result;
-	(void)sqlite3_bind_blob(r.stmt, 1, at->domain.wire, at->domain.len,
-		SQLITE_STATIC);
-	(void)sqlite3_bind_blob(r.stmt, 2, at->destination.bytes,
-		(int)c25_addr_len(&at->destination), SQLITE_STATIC);
-	(void)sqlite3_bind_int(r.stmt, 3, limit);
+	(void)sqlite3_bind_blob(r.stmt, 1, at->magic.bytes,
+		(int)c25_addr_len(&at->magic), SQLITE_STATIC);
+	(void)sqlite3_bind_int(r.stmt, 2, limit);
 	while ((code = sqlite3_step(r.stmt)) == SQLITE_ROW) {
 		r.why = NULL;
 		n++;
-		read_key(&r, &a);
+		get_addr(&r, 0, "magic", &magic);
 		if (r.why == NULL)
-			fn(ctx, &a.domain, &a.destination);
+			fn(ctx, &magic);
 	}
-	if (n > 0 && r.why == NULL) {
-		at->domain = a.domain;
-		at->destination = a.destination;
-	}
+	if (n > 0 && r.why == NULL)
+		at->magic = magic;
 	/* a row that makes no sense ends it: the next time is soon enough */
 	at->done = n < limit || r.why != NULL;
 	if (code != SQLITE_DONE)

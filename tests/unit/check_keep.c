@@ -310,6 +310,43 @@ START_TEST(what_ends_unnoticed_is_swept)
 }
 END_TEST
 
+/* It ends and is made anew with another magic address before that is swept:
+ * the later one is put back, and the earlier one swept then. */
+START_TEST(of_two_of_one_domain_the_later_is_put_back)
+{
+	struct c25_assignment first, second, b;
+	struct c25_store_stats stats;
+
+	fake_ms = c25_now_ms();
+	c25_clock_set(fake_clock);
+	reserve(1, &first);
+	ck_assert_int_eq(c25_store_flush(store), 0);
+	fake_ms += 500 * 1000;
+	ck_assert_int_eq(c25_table_reclaim(f.t, 1000), 1);
+	reserve(1, &second);
+	ck_assert(!c25_addr_eq(&first.magic, &second.magic));
+	stop();
+	lose_table("100.64.0.0/16");
+	open_store();
+	ck_assert_uint_eq(stored(), 2);
+	start_keep();
+	verify();
+	ck_assert_int_eq(c25_table_by_key(f.t, &second.domain,
+	    &second.destination, &b), 0);
+	ck_assert(c25_addr_eq(&second.magic, &b.magic));
+	c25_keep_freed(keep);
+	c25_keep_tick(keep, fake_ms);
+	do {
+		ck_assert_int_eq(c25_store_flush(store), 0);
+		c25_store_stats(store, &stats);
+	} while (stats.written < 2);
+	stop();
+	open_store();
+	ck_assert_uint_eq(stored(), 1);
+	start_keep();
+}
+END_TEST
+
 /* 16 fill the table and end; 16 others are in their place, and living, when
  * the table is lost. `swept`: that was noticed. */
 START_TEST(the_living_come_before_the_dead)
@@ -488,6 +525,7 @@ main(void)
 	tcase_add_test(tc, what_the_policy_does_not_have_stays_away);
 	tcase_add_test(tc, a_table_that_lives_on_is_the_truth);
 	tcase_add_test(tc, what_ends_unnoticed_is_swept);
+	tcase_add_test(tc, of_two_of_one_domain_the_later_is_put_back);
 	tcase_add_loop_test(tc, the_living_come_before_the_dead, 0, 3);
 	tcase_add_test(tc, a_new_transit_address_is_nobodys);
 	tcase_add_test(tc, a_lower_max_ttl_shortens_no_promise);
