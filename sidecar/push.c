@@ -42,22 +42,18 @@ static void
 take_ring(struct c25_pushq *p, uint64_t now)
 {
 	struct c25_assignment a;
-	struct c25_ref ref;
 
 	p->ring_more = true;
 	for (int i = 0; i < TAKE_MAX && p->moves_left > 0; i++) {
-		int r = p->ops->take(p->ctx, &ref);
+		int r = p->ops->take(p->ctx, &a);
 
-		if (r == -EOVERFLOW) {
-			c25_push_sweep(p);
-			continue;
-		}
-		if (r != 1) {
+		if (r == 0) {
 			p->ring_more = false;
 			return;
 		}
-		if (ref.slot >= p->queue.capacity ||
-		    p->ops->read(p->ctx, ref, &a) != 0 ||
+		if (r == -EOVERFLOW)
+			c25_push_sweep(p);
+		if (r != 1 || a.ref.slot >= p->queue.capacity ||
 		    a.push != C25_PUSH_PENDING)
 			continue;
 		if (c25_push_sort(p, &a, C25_PUSH_FRESH, now) ==
