@@ -77,8 +77,9 @@ c25_keep_freed(struct c25_keep *k)
 	k->sweep = true;
 }
 
-void
-c25_keep_again(struct c25_keep *k)
+/* Put everything, in pieces. */
+static void
+put_again(struct c25_keep *k)
 {
 	k->again = true;
 	k->cursor = 0;
@@ -101,7 +102,7 @@ c25_keep_tick(struct c25_keep *k, uint64_t now_ms)
 	int n;
 
 	if (c25_store_wants(k->store, C25_STORE_ASSIGNMENTS))
-		c25_keep_again(k);
+		put_again(k);
 	for (n = 0; k->again && n < PUT_AGAIN_AT_ONCE; n++) {
 		if (c25_table_next(k->table, &k->cursor, &a))
 			c25_keep_put(k, &a);
@@ -298,7 +299,7 @@ c25_keep_policy(struct c25_keep *k, struct c25_policy *policy)
 	c25_policy_unref(k->policy);
 	k->policy = policy;
 	/* other apps and connectors for the same domains */
-	c25_keep_again(k);
+	put_again(k);
 }
 
 void

@@ -66,9 +66,6 @@ void c25_keep_policy(struct c25_keep *k, struct c25_policy *policy);
 /* Note an assignment; one that is noted already costs next to nothing. */
 void c25_keep_put(struct c25_keep *k, const struct c25_assignment *a);
 
-/* There may be some that were never put: put everything, in pieces. */
-void c25_keep_again(struct c25_keep *k);
-
 /* Some have ended: look for them in the store soon. */
 void c25_keep_freed(struct c25_keep *k);
 

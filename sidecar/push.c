@@ -38,6 +38,15 @@ c25_push_jitter(struct c25_pushq *p, uint64_t ms)
 
 /* ---- what is new -------------------------------------------------------- */
 
+/* For those that wait, and that may be all that it is for. */
+static void
+sweep_once_round(struct c25_pushq *p)
+{
+	if (p->sweep_at >= p->sweep_until)
+		p->sweep_moved = p->stats.moved;
+	p->sweep_until = p->sweep_at + p->queue.capacity;
+}
+
 static void
 take_ring(struct c25_pushq *p, uint64_t now)
 {
@@ -52,7 +61,7 @@ take_ring(struct c25_pushq *p, uint64_t now)
 			return;
 		}
 		if (r == -EOVERFLOW)
-			c25_push_sweep(p);
+			sweep_once_round(p);
 		if (r != 1 || a.ref.slot >= p->queue.capacity ||
 		    a.push != C25_PUSH_PENDING)
 			continue;
@@ -67,9 +76,8 @@ take_ring(struct c25_pushq *p, uint64_t now)
 void
 c25_push_sweep(struct c25_pushq *p)
 {
-	if (p->sweep_at >= p->sweep_until)
-		p->sweep_moved = p->stats.moved;
-	p->sweep_until = p->sweep_at + p->queue.capacity;
+	sweep_once_round(p);
+	p->sweep_all_until = p->sweep_until;
 }
 
 void
@@ -161,7 +169,9 @@ sweep(struct c25_pushq *p, uint64_t now)
 		from = to = (uint32_t)(p->sweep_at % capacity);
 		if (p->ops->next(p->ctx, &to, &a) && to > from) {
 			p->sweep_at += to - from;
-			found(p, &a, false, now);
+			if (a.push == C25_PUSH_PENDING ||
+			    p->sweep_at <= p->sweep_all_until)
+				found(p, &a, false, now);
 		} else {
 			p->sweep_at += capacity - from;
 		}

@@ -67,7 +67,12 @@ op_next(void *ctx, uint32_t *cursor, struct c25_assignment *a)
 {
 	struct c25_pusher *pu = ctx;
 
-	return c25_table_next(pu->table, cursor, a);
+	if (!c25_table_next(pu->table, cursor, a))
+		return false;
+	/* perhaps one of those that overran the ring */
+	if (a->push == C25_PUSH_PENDING)
+		pu->seen(pu->ctx, a);
+	return true;
 }
 
 static int

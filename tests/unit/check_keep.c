@@ -203,28 +203,6 @@ START_TEST(a_role_that_comes_later_finds_its_assignments)
 }
 END_TEST
 
-START_TEST(what_nobody_was_told_of_is_found)
-{
-	struct c25_assignment a;
-	char domain[32];
-
-	c25_keep_tick(keep, c25_now_ms());	/* what there is at the start */
-	for (int i = 0; i < 100; i++) {
-		(void)snprintf(domain, sizeof(domain), "u%d.example", i);
-		ck_assert_int_eq(fx_reserve(&f, domain, "10.0.0.1", &a,
-		    NULL), 0);
-	}
-	c25_keep_tick(keep, c25_now_ms());
-	ck_assert_int_eq(c25_store_flush(store), 0);
-	c25_keep_again(keep);
-	c25_keep_tick(keep, c25_now_ms());
-	stop();
-	open_store();
-	ck_assert_uint_eq(stored(), 100);
-	start_keep();
-}
-END_TEST
-
 START_TEST(what_the_policy_does_not_have_stays_away)
 {
 	struct c25_assignment a, b, c;
@@ -521,7 +499,6 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_lost_table_is_filled_again);
 	tcase_add_test(tc, a_role_that_comes_later_finds_its_assignments);
-	tcase_add_test(tc, what_nobody_was_told_of_is_found);
 	tcase_add_test(tc, what_the_policy_does_not_have_stays_away);
 	tcase_add_test(tc, a_table_that_lives_on_is_the_truth);
 	tcase_add_test(tc, what_ends_unnoticed_is_swept);
