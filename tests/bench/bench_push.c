@@ -10,6 +10,7 @@
 
 #include "conn25/doorbell.h"
 #include "conn25/table.h"
+#include "sidecar/mapping.h"
 #include "tests/bench/daemon.h"
 
 #define ROUNDS 5
@@ -87,8 +88,13 @@ wait_bell(void)
 	char message[16];
 
 	if (poll(&p, 1, 10000) != 1 || recv(bell, message, sizeof(message),
-	    0) <= 0)
-		fatal("doorbell: nothing comes");
+	    0) <= 0) {
+		struct c25_usage u;
+
+		c25_table_usage(table, &u);
+		fatal("doorbell: nothing comes, and %llu are not "
+		    "acknowledged", (unsigned long long)u.pending);
+	}
 }
 
 static int
@@ -244,6 +250,9 @@ main(int argc, char **argv)
 	struct daemon client, connector;
 	uint16_t port = free_port();
 
+	if (assignments + samples > C25_MAPPINGS_PER_PEER)
+		fatal("a connector takes no more than %u mappings of a peer: "
+		    "give fewer", C25_MAPPINGS_PER_PEER);
 	daemon_connector(&connector, port, 1);
 	client_start(&client, port, assignments + samples + 1024);
 	attach(&client);
