@@ -318,11 +318,13 @@ static int
 transaction(struct c25_store *s, struct c25_error *err)
 {
 	struct c25_db_meta meta = s->meta;
-	size_t at = s->batch.count - s->batch_left, n = 0;
+	size_t n = s->batch_left < C25_STORE_BATCH ? s->batch_left :
+		C25_STORE_BATCH;
 	int r = c25_db_begin(&s->db, err);
 
-	while (r == 0 && n < C25_STORE_BATCH && n < s->batch_left)
-		r = c25_rows_write(&s->db, s->sorted[at + n++], err);
+	if (r == 0 && n > 0)
+		r = c25_rows_write(&s->db, s->sorted + s->batch.count -
+			s->batch_left, n, err);
 	if (r == 0 && s->meta_due && n == s->batch_left) {
 		if (s->foreign && !s->completing)
 			memcpy(meta.epoch, s->db.meta.epoch,

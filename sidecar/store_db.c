@@ -252,7 +252,12 @@ meta_read(struct c25_db *d, struct c25_error *err)
 static int
 connect_to(struct c25_db *d, const char *path, struct c25_error *err)
 {
-	int code = sqlite3_open_v2(path, &d->sqlite, SQLITE_OPEN_READWRITE |
+	int code;
+
+	/* nobody asks for statistics of its memory, and they cost a lock for
+	 * each piece of it */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	code = sqlite3_open_v2(path, &d->sqlite, SQLITE_OPEN_READWRITE |
 		SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (code != SQLITE_OK)

@@ -115,6 +115,7 @@ struct c25_db {
 	char path[4096];		/* of the file */
 	struct sqlite3 *sqlite;		/* NULL: not open */
 	struct sqlite3_stmt *put[C25_STORE_KINDS];
+	struct sqlite3_stmt *put_many[C25_STORE_KINDS];
 	struct sqlite3_stmt *remove[C25_STORE_KINDS];
 	dev_t dev;			/* the file that is open */
 	ino_t ino;
@@ -172,9 +173,11 @@ int c25_rows_prepare(struct c25_db *d, struct c25_error *err)
 	__attribute__((warn_unused_result));
 void c25_rows_finalize(struct c25_db *d);
 
-/* Write one change. Returns: 0; -errno with err set; -EUCLEAN. */
-int c25_rows_write(struct c25_db *d, const struct c25_change *c,
-	struct c25_error *err) __attribute__((warn_unused_result));
+/* Write changes, best in the order of c25_set_sorted(). Returns: 0; -errno
+ * with err set, and some may be written; -EUCLEAN. */
+int c25_rows_write(struct c25_db *d, const struct c25_change *const *list,
+	size_t count, struct c25_error *err)
+	__attribute__((warn_unused_result));
 
 /* The highest serial number of an assignment. Returns: as above. */
 int c25_rows_serial(struct c25_db *d, uint64_t *out, struct c25_error *err)

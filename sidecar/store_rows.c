@@ -35,7 +35,11 @@ const char c25_rows_schema[] =
 	"  boot INTEGER NOT NULL, sent_ms INTEGER NOT NULL,"
 	"  PRIMARY KEY (peer, transit)) STRICT, WITHOUT ROWID;";
 
-/* A put of what is there already touches no page. */
+/* So many neighbours are put by one statement: the next row starts where the
+ * last one was, and what a statement costs is shared. */
+#define ROWS_AT_ONCE 16
+#define SQL_MAX 2048
+
 static const struct table {
 	const char *name;
 	/* t text, b blob, i integer; the first are the key. A serial number
@@ -43,26 +47,33 @@ static const struct table {
 	const char *columns;
 	int key_columns;
 	bool serial;
-	const char *put, *remove, *all;
+	/* behind "INSERT INTO ... VALUES ...": what is there already is
+	 * not touched, nor its page */
+	const char *conflict;
+	const char *remove, *all;
 } tables[C25_STORE_KINDS] = {
 	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii", 1, true,
-		"INSERT INTO assignment"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
-		" ON CONFLICT (magic)"
-		" DO UPDATE SET domain = ?2, destination = ?3, transit = ?4,"
-		"  app = ?5, connector = ?6, lease_s = ?7, stored_s = ?8,"
-		"  serial = ?9"
-		" WHERE domain <> ?2 OR destination <> ?3 OR transit <> ?4"
-		"  OR app <> ?5 OR connector <> ?6 OR lease_s <> ?7",
+		" ON CONFLICT (magic) DO UPDATE SET"
+		"  domain = excluded.domain,"
+		"  destination = excluded.destination,"
+		"  transit = excluded.transit, app = excluded.app,"
+		"  connector = excluded.connector,"
+		"  lease_s = excluded.lease_s,"
+		"  stored_s = excluded.stored_s, serial = excluded.serial"
+		" WHERE domain <> excluded.domain"
+		"  OR destination <> excluded.destination"
+		"  OR transit <> excluded.transit OR app <> excluded.app"
+		"  OR connector <> excluded.connector"
+		"  OR lease_s <> excluded.lease_s",
 		"DELETE FROM assignment WHERE magic = ?1",
 		"SELECT * FROM assignment ORDER BY serial DESC" },
 	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii", 2, false,
-		"INSERT INTO mapping VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-		" ON CONFLICT (peer, transit)"
-		" DO UPDATE SET destination = ?3, app = ?4,"
-		"  boot = ?5, sent_ms = ?6"
-		" WHERE destination <> ?3 OR app <> ?4 OR boot <> ?5"
-		"  OR sent_ms <> ?6",
+		" ON CONFLICT (peer, transit) DO UPDATE SET"
+		"  destination = excluded.destination, app = excluded.app,"
+		"  boot = excluded.boot, sent_ms = excluded.sent_ms"
+		" WHERE destination <> excluded.destination"
+		"  OR app <> excluded.app OR boot <> excluded.boot"
+		"  OR sent_ms <> excluded.sent_ms",
 		"DELETE FROM mapping WHERE peer = ?1 AND transit = ?2",
 		"SELECT * FROM mapping" },
 };
@@ -181,13 +192,44 @@ prepare(struct c25_db *d, const char *sql, struct sqlite3_stmt **out,
 		c25_db_fail(d, code, "can't be used", err);
 }
 
+/* As many columns as the table has. */
+static int
+width(const struct table *t)
+{
+	return (int)strlen(t->columns) + t->serial;
+}
+
+static int
+prepare_put(struct c25_db *d, const struct table *t, int rows,
+	struct sqlite3_stmt **out, struct c25_error *err)
+{
+	char sql[SQL_MAX];
+	int len = snprintf(sql, sizeof(sql), "INSERT INTO %s VALUES ",
+		t->name), i;
+
+	for (i = 0; i < rows * width(t); i++) {
+		sql[len++] = i == 0 ? '(' : ',';
+		if (i > 0 && i % width(t) == 0)
+			sql[len++] = '(';
+		sql[len++] = '?';
+		if (i % width(t) == width(t) - 1)
+			sql[len++] = ')';
+	}
+	(void)snprintf(sql + len, sizeof(sql) - (size_t)len, "%s",
+		t->conflict);
+	return prepare(d, sql, out, err);
+}
+
 int
 c25_rows_prepare(struct c25_db *d, struct c25_error *err)
 {
 	int i, r = 0;
 
 	for (i = 0; i < C25_STORE_KINDS && r == 0; i++) {
-		r = prepare(d, tables[i].put, &d->put[i], err);
+		r = prepare_put(d, &tables[i], 1, &d->put[i], err);
+		if (r == 0)
+			r = prepare_put(d, &tables[i], ROWS_AT_ONCE,
+				&d->put_many[i], err);
 		if (r == 0)
 			r = prepare(d, tables[i].remove, &d->remove[i], err);
 	}
@@ -201,57 +243,83 @@ c25_rows_finalize(struct c25_db *d)
 
 	for (i = 0; i < C25_STORE_KINDS; i++) {
 		(void)sqlite3_finalize(d->put[i]);
+		(void)sqlite3_finalize(d->put_many[i]);
 		(void)sqlite3_finalize(d->remove[i]);
-		d->put[i] = d->remove[i] = NULL;
+		d->put[i] = d->put_many[i] = d->remove[i] = NULL;
 	}
 }
 
-/* Bind the columns of a change; it stays where it is until the step. */
+/* Bind the columns of a change, from parameter `at` on; it stays where it is
+ * until the step. */
 static int
-bind(struct sqlite3_stmt *stmt, const char *columns, int count,
-	const uint8_t *p)
+bind(struct sqlite3_stmt *stmt, int at, const struct c25_change *c)
 {
+	const struct table *t = &tables[c->kind];
+	const char *column = t->columns, *end = c->remove ?
+		column + t->key_columns : column + strlen(column);
+	const uint8_t *p = c->bytes;
 	int64_t n;
-	int code = SQLITE_OK, i;
+	int code = SQLITE_OK;
 
-	for (i = 0; i < count && code == SQLITE_OK; i++) {
-		switch (columns[i]) {
+	for (; column < end && code == SQLITE_OK; column++, at++) {
+		switch (*column) {
 		case 't':
-			code = sqlite3_bind_text(stmt, i + 1,
+			code = sqlite3_bind_text(stmt, at,
 				(const char *)p + 1, *p, SQLITE_STATIC);
 			p += 1 + *p;
 			break;
 		case 'b':
-			code = sqlite3_bind_blob(stmt, i + 1, p + 1, *p,
+			code = sqlite3_bind_blob(stmt, at, p + 1, *p,
 				SQLITE_STATIC);
 			p += 1 + *p;
 			break;
 		default:
 			memcpy(&n, p, sizeof(n));
-			code = sqlite3_bind_int64(stmt, i + 1, n);
+			code = sqlite3_bind_int64(stmt, at, n);
 			p += sizeof(n);
 		}
 	}
+	if (code == SQLITE_OK && t->serial && !c->remove)
+		code = sqlite3_bind_int64(stmt, at, (int64_t)c->serial);
 	return code;
 }
 
-int
-c25_rows_write(struct c25_db *d, const struct c25_change *c,
-	struct c25_error *err)
+/* How many of them one statement can put: ROWS_AT_ONCE, or 1. */
+static size_t
+together(const struct c25_change *const *list, size_t count)
 {
-	const struct table *t = &tables[c->kind];
-	struct sqlite3_stmt *stmt = c->remove ? d->remove[c->kind] :
-		d->put[c->kind];
-	int code;
+	size_t i;
 
-	code = bind(stmt, t->columns, c->remove ? t->key_columns :
-		(int)strlen(t->columns), c->bytes);
-	if (code == SQLITE_OK && t->serial && !c->remove)
-		code = sqlite3_bind_int64(stmt, (int)strlen(t->columns) + 1,
-			(int64_t)c->serial);
-	if (code == SQLITE_OK)
-		code = sqlite3_step(stmt);
-	(void)sqlite3_reset(stmt);
+	if (count < ROWS_AT_ONCE)
+		return 1;
+	for (i = 0; i < ROWS_AT_ONCE; i++)
+		if (list[i]->remove || list[i]->kind != list[0]->kind)
+			return 1;
+	return ROWS_AT_ONCE;
+}
+
+int
+c25_rows_write(struct c25_db *d, const struct c25_change *const *list,
+	size_t count, struct c25_error *err)
+{
+	int code = SQLITE_DONE;
+	size_t n, i;
+
+	for (; count > 0 && code == SQLITE_DONE; list += n, count -= n) {
+		unsigned kind = list[0]->kind;
+		struct sqlite3_stmt *stmt;
+
+		n = together(list, count);
+		stmt = n > 1 ? d->put_many[kind] : list[0]->remove ?
+			d->remove[kind] : d->put[kind];
+		code = SQLITE_OK;
+		for (i = 0; i < n && code == SQLITE_OK; i++)
+			code = bind(stmt, 1 + (int)i * width(&tables[kind]),
+				list[i]);
+		if (code == SQLITE_OK)
+			code = sqlite3_step(stmt);
+		(void)sqlite3_reset(stmt);
+	}
 	return code == SQLITE_DONE ? 0 :
 		c25_db_fail(d, code, "can't be written", err);
 }
