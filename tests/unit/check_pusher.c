@@ -44,8 +44,8 @@ setup(void)
 	ck_assert_int_eq(c25_loop_new(&loop, &err), 0);
 	ck_assert_int_eq(c25_pusher_new(loop, f.t, on_changed, on_seen, NULL,
 	    &pusher), 0);
-	ck_assert_msg(c25_pusher_configure(pusher, &cfg, NULL, &err) == 0,
-	    "%s", err.text);
+	ck_assert_msg(c25_pusher_configure(pusher, &cfg, NULL, NULL, &err) ==
+	    0, "%s", err.text);
 }
 
 static void
