@@ -96,19 +96,16 @@ on_changed(void *ctx)
 	c25_doorbell_ring(d->doorbell);
 }
 
-/* The module made an assignment; NULL: some that we weren't told of. */
+/* The module made an assignment; NULL: some that we weren't told of, and are
+ * told of one by one as the pusher finds them. */
 static void
 on_seen(void *ctx, const struct c25_assignment *a)
 {
 	struct c25_daemon *d = ctx;
 
 	c25_nat_seen(d->nat, a);
-	if (d->keep == NULL)
-		return;
-	if (a != NULL)
+	if (d->keep != NULL && a != NULL)
 		c25_keep_put(d->keep, a);
-	else
-		c25_keep_again(d->keep);
 }
 
 /* Before each sleep of the loop: nothing may be left undone. */

@@ -77,21 +77,22 @@ c25_keep_freed(struct c25_keep *k)
 	k->sweep = true;
 }
 
-void
-c25_keep_again(struct c25_keep *k)
+/* Put everything, in pieces. */
+static void
+put_again(struct c25_keep *k)
 {
 	k->again = true;
 	k->cursor = 0;
 }
 
-/* Called by the store's thread. */
+/* Called by the store's thread. Whoever has the address now has been put, or
+ * will be, over what the store has of it. */
 static bool
-is_alive(void *ctx, const struct c25_name *domain,
-	const struct c25_addr *destination)
+is_alive(void *ctx, const struct c25_addr *magic)
 {
 	struct c25_assignment a;
 
-	return c25_table_by_key(ctx, domain, destination, &a) != -ENOENT;
+	return c25_table_by_magic(ctx, magic, &a) != -ENOENT;
 }
 
 void
@@ -101,7 +102,7 @@ c25_keep_tick(struct c25_keep *k, uint64_t now_ms)
 	int n;
 
 	if (c25_store_wants(k->store, C25_STORE_ASSIGNMENTS))
-		c25_keep_again(k);
+		put_again(k);
 	for (n = 0; k->again && n < PUT_AGAIN_AT_ONCE; n++) {
 		if (c25_table_next(k->table, &k->cursor, &a))
 			c25_keep_put(k, &a);
@@ -129,11 +130,10 @@ struct restoring {
 };
 
 static void
-forget(struct restoring *t, const struct c25_name *domain,
-	const struct c25_addr *destination)
+forget(struct restoring *t, const struct c25_addr *magic)
 {
 	/* Without memory for that it is found again at the next start. */
-	(void)!c25_store_remove_assignment(t->k->store, domain, destination);
+	(void)!c25_store_remove_assignment(t->k->store, magic);
 }
 
 static int
@@ -148,6 +148,8 @@ restore_batch(struct restoring *t)
 			t->restored++;
 			continue;
 		case -EEXIST:
+			/* an earlier one of this domain, to be swept, or put
+			 * back by the first of two walks */
 			continue;
 		case -EADDRNOTAVAIL:
 			t->deferred++;
@@ -166,7 +168,7 @@ restore_batch(struct restoring *t)
 			t->failed++;
 			t->r = results[i];
 		}
-		forget(t, &t->list[i].name, &t->list[i].destination);
+		forget(t, &t->list[i].magic);
 	}
 	t->count = 0;
 	return r < 0 ? r : 0;
@@ -199,16 +201,16 @@ restore_one(void *ctx, const struct c25_store_assignment *a)
 		t->longest_s = a->lease_s;
 	if (!t->closed) {
 		/* the table has lived on: what it doesn't have has ended */
-		if (!is_alive(t->k->table, &a->domain, &a->destination)) {
+		if (!is_alive(t->k->table, &a->magic)) {
 			t->ended++;
-			forget(t, &a->domain, &a->destination);
+			forget(t, &a->magic);
 		}
 		return 0;
 	}
 	if (!c25_policy_match(p, a->domain.wire, a->domain.len, &m) ||
 	    !m.rewrite) {
 		t->forbidden++;
-		forget(t, &a->domain, &a->destination);
+		forget(t, &a->magic);
 		return 0;
 	}
 	t->list[t->count++] = (struct c25_saved){ .name = a->domain,
@@ -297,7 +299,7 @@ c25_keep_policy(struct c25_keep *k, struct c25_policy *policy)
 	c25_policy_unref(k->policy);
 	k->policy = policy;
 	/* other apps and connectors for the same domains */
-	c25_keep_again(k);
+	put_again(k);
 }
 
 void

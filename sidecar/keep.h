@@ -17,11 +17,11 @@
  *              while conn25d is away. What the database has beyond that has
  *              ended. Only a table that has not begun is filled from it.
  *   dead       what has ended is removed from the database soon after its
- *              addresses were freed, and at once when somebody else has one
- *              of them. The wall clock decides nothing, so what ended just
- *              before the table was lost gets a whole lease again. If there
- *              isn't room for all of them, those that were noted last come
- *              first; the others stay in the database for their lease.
+ *              addresses were freed, and at once when somebody else has its
+ *              magic address. The wall clock decides nothing, so what ended
+ *              just before the table was lost gets a whole lease again. If
+ *              there isn't room for all of them, those that were noted last
+ *              come first; the others stay in the database for their lease.
  *   transit    who can have its own transit address gets it, before anybody
  *              is given another one.
  *   policy     assignments whose domain is not rewritten any more, or whose
@@ -65,9 +65,6 @@ void c25_keep_policy(struct c25_keep *k, struct c25_policy *policy);
 
 /* Note an assignment; one that is noted already costs next to nothing. */
 void c25_keep_put(struct c25_keep *k, const struct c25_assignment *a);
-
-/* There may be some that were never put: put everything, in pieces. */
-void c25_keep_again(struct c25_keep *k);
 
 /* Some have ended: look for them in the store soon. */
 void c25_keep_freed(struct c25_keep *k);

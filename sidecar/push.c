@@ -38,26 +38,31 @@ c25_push_jitter(struct c25_pushq *p, uint64_t ms)
 
 /* ---- what is new -------------------------------------------------------- */
 
+/* For those that wait, and that may be all that it is for. */
+static void
+sweep_once_round(struct c25_pushq *p)
+{
+	if (p->sweep_at >= p->sweep_until)
+		p->sweep_moved = p->stats.moved;
+	p->sweep_until = p->sweep_at + p->queue.capacity;
+}
+
 static void
 take_ring(struct c25_pushq *p, uint64_t now)
 {
 	struct c25_assignment a;
-	struct c25_ref ref;
 
 	p->ring_more = true;
 	for (int i = 0; i < TAKE_MAX && p->moves_left > 0; i++) {
-		int r = p->ops->take(p->ctx, &ref);
+		int r = p->ops->take(p->ctx, &a);
 
-		if (r == -EOVERFLOW) {
-			c25_push_sweep(p);
-			continue;
-		}
-		if (r != 1) {
+		if (r == 0) {
 			p->ring_more = false;
 			return;
 		}
-		if (ref.slot >= p->queue.capacity ||
-		    p->ops->read(p->ctx, ref, &a) != 0 ||
+		if (r == -EOVERFLOW)
+			sweep_once_round(p);
+		if (r != 1 || a.ref.slot >= p->queue.capacity ||
 		    a.push != C25_PUSH_PENDING)
 			continue;
 		if (c25_push_sort(p, &a, C25_PUSH_FRESH, now) ==
@@ -71,9 +76,8 @@ take_ring(struct c25_pushq *p, uint64_t now)
 void
 c25_push_sweep(struct c25_pushq *p)
 {
-	if (p->sweep_at >= p->sweep_until)
-		p->sweep_moved = p->stats.moved;
-	p->sweep_until = p->sweep_at + p->queue.capacity;
+	sweep_once_round(p);
+	p->sweep_all_until = p->sweep_until;
 }
 
 void
@@ -165,7 +169,9 @@ sweep(struct c25_pushq *p, uint64_t now)
 		from = to = (uint32_t)(p->sweep_at % capacity);
 		if (p->ops->next(p->ctx, &to, &a) && to > from) {
 			p->sweep_at += to - from;
-			found(p, &a, false, now);
+			if (a.push == C25_PUSH_PENDING ||
+			    p->sweep_at <= p->sweep_all_until)
+				found(p, &a, false, now);
 		} else {
 			p->sweep_at += capacity - from;
 		}

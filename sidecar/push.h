@@ -93,9 +93,11 @@ struct c25_pushq;
 
 /* What it needs of the world; all functions are called with `ctx`. */
 struct c25_push_ops {
-	/* As c25_table_take(), _by_ref(), _next(), _set_push(), _move(),
+	/* As c25_table_take(), with what it refers to; -ENOENT: that has
+	 * changed since. */
+	int (*take)(void *ctx, struct c25_assignment *a);
+	/* As c25_table_by_ref(), _next(), _set_push(), _move(),
 	 * _connector_set_health(). */
-	int (*take)(void *ctx, struct c25_ref *ref);
 	int (*read)(void *ctx, struct c25_ref ref, struct c25_assignment *a);
 	bool (*next)(void *ctx, uint32_t *cursor, struct c25_assignment *a);
 	int (*set)(void *ctx, struct c25_ref ref, enum c25_push state);

@@ -82,6 +82,8 @@ struct c25_pushq {
 	/* Sweeps go round and round: places are counted on for ever, and the
 	 * slot is the rest of dividing by the capacity. */
 	uint64_t sweep_at, sweep_until;
+	uint64_t sweep_all_until;	/* beyond that only those that wait:
+					 * the ring was overrun */
 	uint64_t sweep_moved;		/* moves when it began */
 	uint64_t stuck_at_ms;		/* sweep then: not all could be moved */
 	uint64_t stuck_log_ms;

@@ -41,16 +41,16 @@ struct c25_pusher {
 /* ---- what push.h needs -------------------------------------------------- */
 
 static int
-op_take(void *ctx, struct c25_ref *ref)
+op_take(void *ctx, struct c25_assignment *a)
 {
 	struct c25_pusher *pu = ctx;
-	struct c25_assignment a;
-	int r = c25_table_take(pu->table, ref);
+	struct c25_ref ref;
+	int r = c25_table_take(pu->table, &ref);
 
-	if (r == 1 && c25_table_by_ref(pu->table, *ref, &a) == 0)
-		pu->seen(pu->ctx, &a);
-	else if (r < 0)
-		pu->seen(pu->ctx, NULL);
+	if (r == 1 && c25_table_by_ref(pu->table, ref, a) != 0)
+		return -ENOENT;
+	if (r != 0)
+		pu->seen(pu->ctx, r == 1 ? a : NULL);
 	return r;
 }
 
@@ -67,7 +67,12 @@ op_next(void *ctx, uint32_t *cursor, struct c25_assignment *a)
 {
 	struct c25_pusher *pu = ctx;
 
-	return c25_table_next(pu->table, cursor, a);
+	if (!c25_table_next(pu->table, cursor, a))
+		return false;
+	/* perhaps one of those that overran the ring */
+	if (a->push == C25_PUSH_PENDING)
+		pu->seen(pu->ctx, a);
+	return true;
 }
 
 static int

@@ -67,8 +67,7 @@ struct c25_store {
 	uint64_t sweep_begun_ms;
 	uint64_t sweep_next_ms;		/* not before */
 	struct c25_store_cursor sweep_at;	/* the writer's */
-	bool (*alive)(void *ctx, const struct c25_name *domain,
-		const struct c25_addr *destination);
+	bool (*alive)(void *ctx, const struct c25_addr *magic);
 	void *alive_ctx;
 	struct c25_store_stats stats;	/* pending: of the batch */
 };
@@ -119,11 +118,10 @@ c25_store_put_assignment(struct c25_store *s,
 }
 
 int
-c25_store_remove_assignment(struct c25_store *s,
-	const struct c25_name *domain, const struct c25_addr *destination)
+c25_store_remove_assignment(struct c25_store *s, const struct c25_addr *magic)
 {
 	struct c25_row row;
-	int r = c25_row_assignment_key(&row, domain, destination);
+	int r = c25_row_assignment_key(&row, magic);
 
 	return r != 0 ? r : change(s, C25_STORE_ASSIGNMENTS, true, &row);
 }
@@ -210,8 +208,7 @@ c25_store_flush(struct c25_store *s)
 
 void
 c25_store_sweep_assignments(struct c25_store *s,
-	bool (*alive)(void *ctx, const struct c25_name *domain,
-	const struct c25_addr *destination), void *ctx)
+	bool (*alive)(void *ctx, const struct c25_addr *magic), void *ctx)
 {
 	(void)pthread_mutex_lock(&s->mutex);
 	s->alive = alive;
@@ -242,16 +239,15 @@ sweep_due(struct c25_store *s)
 
 /* One key of the database. */
 static void
-sweep_one(void *ctx, const struct c25_name *domain,
-	const struct c25_addr *destination)
+sweep_one(void *ctx, const struct c25_addr *magic)
 {
 	struct c25_store *s = ctx;
 
-	if (s->alive(s->alive_ctx, domain, destination))
+	if (s->alive(s->alive_ctx, magic))
 		return;
-	(void)!c25_store_remove_assignment(s, domain, destination);
-	/* Was it made anew, and put, just now? Then that put is undone. */
-	if (!s->alive(s->alive_ctx, domain, destination))
+	(void)!c25_store_remove_assignment(s, magic);
+	/* Was it given out, and put, just now? Then that put is undone. */
+	if (!s->alive(s->alive_ctx, magic))
 		return;
 	(void)pthread_mutex_lock(&s->mutex);
 	s->wants[C25_STORE_ASSIGNMENTS] = true;
@@ -322,11 +318,13 @@ static int
 transaction(struct c25_store *s, struct c25_error *err)
 {
 	struct c25_db_meta meta = s->meta;
-	size_t at = s->batch.count - s->batch_left, n = 0;
+	size_t n = s->batch_left < C25_STORE_BATCH ? s->batch_left :
+		C25_STORE_BATCH;
 	int r = c25_db_begin(&s->db, err);
 
-	while (r == 0 && n < C25_STORE_BATCH && n < s->batch_left)
-		r = c25_rows_write(&s->db, s->sorted[at + n++], err);
+	if (r == 0 && n > 0)
+		r = c25_rows_write(&s->db, s->sorted + s->batch.count -
+			s->batch_left, n, err);
 	if (r == 0 && s->meta_due && n == s->batch_left) {
 		if (s->foreign && !s->completing)
 			memcpy(meta.epoch, s->db.meta.epoch,
@@ -357,8 +355,7 @@ write_batch(struct c25_store *s, struct c25_error *err)
 	int r = 0;
 
 	if (s->batch_left > 0 && s->sorted == NULL &&
-			(c25_set_settle(&s->batch) != 0 ||
-			(s->sorted = c25_set_sorted(&s->batch)) == NULL))
+			(s->sorted = c25_set_sorted(&s->batch)) == NULL)
 		return c25_fail(err, -ENOMEM, "%s: can't be written: out of "
 			"memory", s->db.path);
 	while (r == 0 && (s->batch_left > 0 || s->meta_due))

@@ -99,7 +99,8 @@ struct c25_store_options {
 enum c25_store_kind { C25_STORE_ASSIGNMENTS, C25_STORE_MAPPINGS };
 #define C25_STORE_KINDS 2
 
-/* Client role. The key is (domain, destination). */
+/* Client role. The key is the magic address: an assignment that gets it takes
+ * the place of the one that had it. */
 struct c25_store_assignment {
 	struct c25_name domain;
 	struct c25_addr destination;
@@ -161,7 +162,9 @@ struct c25_store_loaded {
 
 /*
  * Give every row to `fn`, of assignments those first that were put or changed
- * last, of mappings in no particular order; what it points to lives
+ * last, so that of two with the same domain and destination, or the same
+ * transit address, the second one has ended; of mappings in no particular
+ * order. What it points to lives
  * until `fn` returns. `fn` may put and remove. If it returns other than 0 the
  * rest is left out. After c25_store_start() it waits for what is being written,
  * and what is put or removed meanwhile is written afterwards; what waits to be
@@ -198,8 +201,7 @@ int c25_store_put_mapping(struct c25_store *s,
 
 /* Forget it; fine when it isn't there. Returns: 0; -EINVAL; -ENOMEM. */
 int c25_store_remove_assignment(struct c25_store *s,
-	const struct c25_name *domain, const struct c25_addr *destination)
-	__attribute__((warn_unused_result));
+	const struct c25_addr *magic) __attribute__((warn_unused_result));
 int c25_store_remove_mapping(struct c25_store *s, const char *peer,
 	const struct c25_addr *transit)
 	__attribute__((warn_unused_result));
@@ -212,16 +214,16 @@ int c25_store_remove_mapping(struct c25_store *s, const char *peer,
 bool c25_store_wants(struct c25_store *s, enum c25_store_kind kind);
 
 /*
- * Walk through the database in pieces, and remove each assignment for which
- * alive() says false: one may have ended without anybody noticing. If a walk
+ * Walk through the database in pieces, and remove each assignment of whose
+ * magic address alive() says that nobody has it: one may have ended without
+ * anybody noticing. If a walk
  * is under way another one follows. Walks take no more than a small part of
  * the time.
  * Threads: alive() is called by the store's own thread, until
  * c25_store_close().
  */
 void c25_store_sweep_assignments(struct c25_store *s,
-	bool (*alive)(void *ctx, const struct c25_name *domain,
-	const struct c25_addr *destination), void *ctx);
+	bool (*alive)(void *ctx, const struct c25_addr *magic), void *ctx);
 
 /* All mappings have been put again. Until then a crash would show as lost
  * state; see "epoch". */

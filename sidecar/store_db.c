@@ -20,7 +20,7 @@
 
 #include "conn25/log.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define APPLICATION_ID 0x43323564	/* "C25d" */
 #define BUSY_MS 5000			/* others who look into it */
 #define EPOCH_LEN (C25_STORE_EPOCH_MAX - 1)
@@ -252,7 +252,12 @@ meta_read(struct c25_db *d, struct c25_error *err)
 static int
 connect_to(struct c25_db *d, const char *path, struct c25_error *err)
 {
-	int code = sqlite3_open_v2(path, &d->sqlite, SQLITE_OPEN_READWRITE |
+	int code;
+
+	/* nobody asks for statistics of its memory, and they cost a lock for
+	 * each piece of it */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	code = sqlite3_open_v2(path, &d->sqlite, SQLITE_OPEN_READWRITE |
 		SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (code != SQLITE_OK)

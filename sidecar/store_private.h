@@ -19,7 +19,6 @@
 
 /* Bytes of the longest row: two names, four addresses, numbers. */
 #define C25_ROW_MAX 1024
-#define C25_KEY_COLUMNS 2	/* of every kind; see c25_row_* */
 
 /* One change, encoded. */
 struct c25_change {
@@ -67,14 +66,6 @@ const struct c25_change *c25_set_next(const struct c25_set *set,
 	struct c25_set_cursor *cursor);
 
 /*
- * Of assignments that were put with the same magic or the same transit address
- * only the last one can still have it: what the others have is made a removal.
- * Written in the order of the keys one of those might win.
- * Returns: 0; -ENOMEM, and the set is as before.
- */
-int c25_set_settle(struct c25_set *set) __attribute__((warn_unused_result));
-
-/*
  * All changes by kind and key, NULL behind the last: written in this order
  * neighbours in the database are written together.
  * Owns: the list is the caller's to free; what it points to is the set's.
@@ -98,8 +89,7 @@ int c25_row_assignment(struct c25_row *row,
 	const struct c25_store_assignment *a)
 	__attribute__((warn_unused_result));
 int c25_row_assignment_key(struct c25_row *row,
-	const struct c25_name *domain, const struct c25_addr *destination)
-	__attribute__((warn_unused_result));
+	const struct c25_addr *magic) __attribute__((warn_unused_result));
 int c25_row_mapping(struct c25_row *row, const struct c25_store_mapping *m,
 	int64_t boot) __attribute__((warn_unused_result));
 int c25_row_mapping_key(struct c25_row *row, const char *peer,
@@ -125,6 +115,7 @@ struct c25_db {
 	char path[4096];		/* of the file */
 	struct sqlite3 *sqlite;		/* NULL: not open */
 	struct sqlite3_stmt *put[C25_STORE_KINDS];
+	struct sqlite3_stmt *put_many[C25_STORE_KINDS];
 	struct sqlite3_stmt *remove[C25_STORE_KINDS];
 	dev_t dev;			/* the file that is open */
 	ino_t ino;
@@ -182,9 +173,11 @@ int c25_rows_prepare(struct c25_db *d, struct c25_error *err)
 	__attribute__((warn_unused_result));
 void c25_rows_finalize(struct c25_db *d);
 
-/* Write one change. Returns: 0; -errno with err set; -EUCLEAN. */
-int c25_rows_write(struct c25_db *d, const struct c25_change *c,
-	struct c25_error *err) __attribute__((warn_unused_result));
+/* Write changes, best in the order of c25_set_sorted(). Returns: 0; -errno
+ * with err set, and some may be written; -EUCLEAN. */
+int c25_rows_write(struct c25_db *d, const struct c25_change *const *list,
+	size_t count, struct c25_error *err)
+	__attribute__((warn_unused_result));
 
 /* The highest serial number of an assignment. Returns: as above. */
 int c25_rows_serial(struct c25_db *d, uint64_t *out, struct c25_error *err)
@@ -203,15 +196,13 @@ int c25_rows_mappings(struct c25_db *d, const struct c25_db_meta *now,
 
 /* Where a walk through the keys is. */
 struct c25_store_cursor {
-	struct c25_name domain;
-	struct c25_addr destination;
+	struct c25_addr magic;
 	bool done;
 };
 
 /* Give the next `limit` keys of assignments to fn. Returns: as above. */
 int c25_rows_keys(struct c25_db *d, struct c25_store_cursor *at, int limit,
-	void (*fn)(void *ctx, const struct c25_name *domain,
-	const struct c25_addr *destination), void *ctx,
+	void (*fn)(void *ctx, const struct c25_addr *magic), void *ctx,
 	struct c25_error *err) __attribute__((warn_unused_result));
 
 /* ---- store_mark.c ------------------------------------------------------- */

@@ -18,47 +18,62 @@
 
 /* Addresses are 4 or 16 bytes in network order, domains wire form. */
 const char c25_rows_schema[] =
+	/* The key is the short one of its columns that is handed out in order,
+	 * so that most rows go behind the last one; and there is no index: what
+	 * of a domain or a transit address has ended is found by its serial
+	 * number. (With three of them a row cost six times as much.) */
 	"CREATE TABLE assignment ("
+	"  magic BLOB PRIMARY KEY,"
 	"  domain BLOB NOT NULL, destination BLOB NOT NULL,"
-	"  magic BLOB NOT NULL, transit BLOB NOT NULL, app TEXT NOT NULL,"
+	"  transit BLOB NOT NULL, app TEXT NOT NULL,"
 	"  connector TEXT NOT NULL, lease_s INTEGER NOT NULL,"
-	"  stored_s INTEGER NOT NULL, serial INTEGER NOT NULL,"
-	"  PRIMARY KEY (domain, destination),"
-	/* who had it before has ended, whether that was noticed or not */
-	"  UNIQUE (magic) ON CONFLICT REPLACE,"
-	"  UNIQUE (transit) ON CONFLICT REPLACE) STRICT, WITHOUT ROWID;"
+	"  stored_s INTEGER NOT NULL, serial INTEGER NOT NULL)"
+	"  STRICT, WITHOUT ROWID;"
 	"CREATE TABLE mapping ("
 	"  peer TEXT NOT NULL, transit BLOB NOT NULL,"
 	"  destination BLOB NOT NULL, app TEXT NOT NULL,"
 	"  boot INTEGER NOT NULL, sent_ms INTEGER NOT NULL,"
 	"  PRIMARY KEY (peer, transit)) STRICT, WITHOUT ROWID;";
 
-/* A put of what is there already touches no page. */
+/* So many neighbours are put by one statement: the next row starts where the
+ * last one was, and what a statement costs is shared. */
+#define ROWS_AT_ONCE 16
+#define SQL_MAX 2048
+
 static const struct table {
 	const char *name;
-	/* t text, b blob, i integer; the first C25_KEY_COLUMNS are the key.
-	 * A serial number is no part of the change's bytes. */
+	/* t text, b blob, i integer; the first are the key. A serial number
+	 * is no part of the change's bytes. */
 	const char *columns;
+	int key_columns;
 	bool serial;
-	const char *put, *remove, *all;
+	/* behind "INSERT INTO ... VALUES ...": what is there already is
+	 * not touched, nor its page */
+	const char *conflict;
+	const char *remove, *all;
 } tables[C25_STORE_KINDS] = {
-	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii", true,
-		"INSERT OR REPLACE INTO assignment"
-		" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
-		" WHERE NOT EXISTS (SELECT 1 FROM assignment"
-		"  WHERE domain = ?1 AND destination = ?2 AND magic = ?3"
-		"  AND transit = ?4 AND app = ?5 AND connector = ?6"
-		"  AND lease_s = ?7)",
-		"DELETE FROM assignment"
-		" WHERE domain = ?1 AND destination = ?2",
+	[C25_STORE_ASSIGNMENTS] = { "assignment", "bbbbttii", 1, true,
+		" ON CONFLICT (magic) DO UPDATE SET"
+		"  domain = excluded.domain,"
+		"  destination = excluded.destination,"
+		"  transit = excluded.transit, app = excluded.app,"
+		"  connector = excluded.connector,"
+		"  lease_s = excluded.lease_s,"
+		"  stored_s = excluded.stored_s, serial = excluded.serial"
+		" WHERE domain <> excluded.domain"
+		"  OR destination <> excluded.destination"
+		"  OR transit <> excluded.transit OR app <> excluded.app"
+		"  OR connector <> excluded.connector"
+		"  OR lease_s <> excluded.lease_s",
+		"DELETE FROM assignment WHERE magic = ?1",
 		"SELECT * FROM assignment ORDER BY serial DESC" },
-	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii", false,
-		"INSERT INTO mapping VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-		" ON CONFLICT (peer, transit)"
-		" DO UPDATE SET destination = ?3, app = ?4,"
-		"  boot = ?5, sent_ms = ?6"
-		" WHERE destination <> ?3 OR app <> ?4 OR boot <> ?5"
-		"  OR sent_ms <> ?6",
+	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii", 2, false,
+		" ON CONFLICT (peer, transit) DO UPDATE SET"
+		"  destination = excluded.destination, app = excluded.app,"
+		"  boot = excluded.boot, sent_ms = excluded.sent_ms"
+		" WHERE destination <> excluded.destination"
+		"  OR app <> excluded.app OR boot <> excluded.boot"
+		"  OR sent_ms <> excluded.sent_ms",
 		"DELETE FROM mapping WHERE peer = ?1 AND transit = ?2",
 		"SELECT * FROM mapping" },
 };
@@ -101,16 +116,12 @@ name_good(const char *text, size_t min, size_t max)
 }
 
 int
-c25_row_assignment_key(struct c25_row *row, const struct c25_name *domain,
-	const struct c25_addr *destination)
+c25_row_assignment_key(struct c25_row *row, const struct c25_addr *magic)
 {
 	row->len = 0;
-	if (domain->len > C25_NAME_MAX ||
-			!c25_name_valid(domain->wire, domain->len) ||
-			c25_addr_len(destination) == 0)
+	if (c25_addr_len(magic) == 0)
 		return -EINVAL;
-	add_bytes(row, domain->wire, domain->len);
-	add_addr(row, destination);
+	add_addr(row, magic);
 	row->key_len = row->len;
 	return 0;
 }
@@ -118,15 +129,18 @@ c25_row_assignment_key(struct c25_row *row, const struct c25_name *domain,
 int
 c25_row_assignment(struct c25_row *row, const struct c25_store_assignment *a)
 {
-	if (c25_row_assignment_key(row, &a->domain, &a->destination) != 0 ||
-			a->magic.family != a->destination.family ||
-			a->transit.family != a->destination.family ||
+	if (c25_row_assignment_key(row, &a->magic) != 0 ||
+			a->domain.len > C25_NAME_MAX ||
+			!c25_name_valid(a->domain.wire, a->domain.len) ||
+			a->destination.family != a->magic.family ||
+			a->transit.family != a->magic.family ||
 			!name_good(a->app, 1, C25_APP_NAME_MAX) ||
 			!name_good(a->connector, 0,
 			C25_CONNECTOR_NAME_MAX) ||
 			a->lease_s < 1 || a->lease_s > C25_LEASE_MAX_S)
 		return -EINVAL;
-	add_addr(row, &a->magic);
+	add_bytes(row, a->domain.wire, a->domain.len);
+	add_addr(row, &a->destination);
 	add_addr(row, &a->transit);
 	add_text(row, a->app);
 	add_text(row, a->connector);
@@ -178,13 +192,44 @@ prepare(struct c25_db *d, const char *sql, struct sqlite3_stmt **out,
 		c25_db_fail(d, code, "can't be used", err);
 }
 
+/* As many columns as the table has. */
+static int
+width(const struct table *t)
+{
+	return (int)strlen(t->columns) + t->serial;
+}
+
+static int
+prepare_put(struct c25_db *d, const struct table *t, int rows,
+	struct sqlite3_stmt **out, struct c25_error *err)
+{
+	char sql[SQL_MAX];
+	int len = snprintf(sql, sizeof(sql), "INSERT INTO %s VALUES ",
+		t->name), i;
+
+	for (i = 0; i < rows * width(t); i++) {
+		sql[len++] = i == 0 ? '(' : ',';
+		if (i > 0 && i % width(t) == 0)
+			sql[len++] = '(';
+		sql[len++] = '?';
+		if (i % width(t) == width(t) - 1)
+			sql[len++] = ')';
+	}
+	(void)snprintf(sql + len, sizeof(sql) - (size_t)len, "%s",
+		t->conflict);
+	return prepare(d, sql, out, err);
+}
+
 int
 c25_rows_prepare(struct c25_db *d, struct c25_error *err)
 {
 	int i, r = 0;
 
 	for (i = 0; i < C25_STORE_KINDS && r == 0; i++) {
-		r = prepare(d, tables[i].put, &d->put[i], err);
+		r = prepare_put(d, &tables[i], 1, &d->put[i], err);
+		if (r == 0)
+			r = prepare_put(d, &tables[i], ROWS_AT_ONCE,
+				&d->put_many[i], err);
 		if (r == 0)
 			r = prepare(d, tables[i].remove, &d->remove[i], err);
 	}
@@ -198,57 +243,83 @@ c25_rows_finalize(struct c25_db *d)
 
 	for (i = 0; i < C25_STORE_KINDS; i++) {
 		(void)sqlite3_finalize(d->put[i]);
+		(void)sqlite3_finalize(d->put_many[i]);
 		(void)sqlite3_finalize(d->remove[i]);
-		d->put[i] = d->remove[i] = NULL;
+		d->put[i] = d->put_many[i] = d->remove[i] = NULL;
 	}
 }
 
-/* Bind the columns of a change; it stays where it is until the step. */
+/* Bind the columns of a change, from parameter `at` on; it stays where it is
+ * until the step. */
 static int
-bind(struct sqlite3_stmt *stmt, const char *columns, int count,
-	const uint8_t *p)
+bind(struct sqlite3_stmt *stmt, int at, const struct c25_change *c)
 {
+	const struct table *t = &tables[c->kind];
+	const char *column = t->columns, *end = c->remove ?
+		column + t->key_columns : column + strlen(column);
+	const uint8_t *p = c->bytes;
 	int64_t n;
-	int code = SQLITE_OK, i;
+	int code = SQLITE_OK;
 
-	for (i = 0; i < count && code == SQLITE_OK; i++) {
-		switch (columns[i]) {
+	for (; column < end && code == SQLITE_OK; column++, at++) {
+		switch (*column) {
 		case 't':
-			code = sqlite3_bind_text(stmt, i + 1,
+			code = sqlite3_bind_text(stmt, at,
 				(const char *)p + 1, *p, SQLITE_STATIC);
 			p += 1 + *p;
 			break;
 		case 'b':
-			code = sqlite3_bind_blob(stmt, i + 1, p + 1, *p,
+			code = sqlite3_bind_blob(stmt, at, p + 1, *p,
 				SQLITE_STATIC);
 			p += 1 + *p;
 			break;
 		default:
 			memcpy(&n, p, sizeof(n));
-			code = sqlite3_bind_int64(stmt, i + 1, n);
+			code = sqlite3_bind_int64(stmt, at, n);
 			p += sizeof(n);
 		}
 	}
+	if (code == SQLITE_OK && t->serial && !c->remove)
+		code = sqlite3_bind_int64(stmt, at, (int64_t)c->serial);
 	return code;
 }
 
-int
-c25_rows_write(struct c25_db *d, const struct c25_change *c,
-	struct c25_error *err)
+/* How many of them one statement can put: ROWS_AT_ONCE, or 1. */
+static size_t
+together(const struct c25_change *const *list, size_t count)
 {
-	const struct table *t = &tables[c->kind];
-	struct sqlite3_stmt *stmt = c->remove ? d->remove[c->kind] :
-		d->put[c->kind];
-	int code;
+	size_t i;
 
-	code = bind(stmt, t->columns, c->remove ? C25_KEY_COLUMNS :
-		(int)strlen(t->columns), c->bytes);
-	if (code == SQLITE_OK && t->serial && !c->remove)
-		code = sqlite3_bind_int64(stmt, (int)strlen(t->columns) + 1,
-			(int64_t)c->serial);
-	if (code == SQLITE_OK)
-		code = sqlite3_step(stmt);
-	(void)sqlite3_reset(stmt);
+	if (count < ROWS_AT_ONCE)
+		return 1;
+	for (i = 0; i < ROWS_AT_ONCE; i++)
+		if (list[i]->remove || list[i]->kind != list[0]->kind)
+			return 1;
+	return ROWS_AT_ONCE;
+}
+
+int
+c25_rows_write(struct c25_db *d, const struct c25_change *const *list,
+	size_t count, struct c25_error *err)
+{
+	int code = SQLITE_DONE;
+	size_t n, i;
+
+	for (; count > 0 && code == SQLITE_DONE; list += n, count -= n) {
+		unsigned kind = list[0]->kind;
+		struct sqlite3_stmt *stmt;
+
+		n = together(list, count);
+		stmt = n > 1 ? d->put_many[kind] : list[0]->remove ?
+			d->remove[kind] : d->put[kind];
+		code = SQLITE_OK;
+		for (i = 0; i < n && code == SQLITE_OK; i++)
+			code = bind(stmt, 1 + (int)i * width(&tables[kind]),
+				list[i]);
+		if (code == SQLITE_OK)
+			code = sqlite3_step(stmt);
+		(void)sqlite3_reset(stmt);
+	}
 	return code == SQLITE_DONE ? 0 :
 		c25_db_fail(d, code, "can't be written", err);
 }
@@ -299,19 +370,19 @@ get_text(struct reading *r, int column, const char *what, size_t min,
 }
 
 static void
-read_key(struct reading *r, struct c25_store_assignment *a)
+get_name(struct reading *r, int column, const char *what,
+	struct c25_name *out)
 {
-	const void *wire = sqlite3_column_blob(r->stmt, 0);
-	int len = sqlite3_column_bytes(r->stmt, 0);
+	const void *wire = sqlite3_column_blob(r->stmt, column);
+	int len = sqlite3_column_bytes(r->stmt, column);
 
 	if (wire != NULL && len <= C25_NAME_MAX &&
 			c25_name_valid(wire, (size_t)len)) {
-		a->domain.len = (uint16_t)len;
-		memcpy(a->domain.wire, wire, (size_t)len);
-	} else {
-		r->why = "domain";
+		out->len = (uint16_t)len;
+		memcpy(out->wire, wire, (size_t)len);
+	} else if (r->why == NULL) {
+		r->why = what;
 	}
-	get_addr(r, 1, "destination", &a->destination);
 }
 
 static void
@@ -319,8 +390,9 @@ read_assignment(struct reading *r, struct c25_store_assignment *a)
 {
 	int64_t lease;
 
-	read_key(r, a);
-	get_addr(r, 2, "magic", &a->magic);
+	get_addr(r, 0, "magic", &a->magic);
+	get_name(r, 1, "domain", &a->domain);
+	get_addr(r, 2, "destination", &a->destination);
 	get_addr(r, 3, "transit", &a->transit);
 	a->app = get_text(r, 4, "app", 1, C25_APP_NAME_MAX);
 	a->connector = get_text(r, 5, "connector", 0,
@@ -474,38 +546,32 @@ c25_rows_serial(struct c25_db *d, uint64_t *out, struct c25_error *err)
 }
 
 /* Keys in their order, after the one that was last. */
-static const char keys_sql[] = "SELECT domain, destination FROM assignment"
-	" WHERE (domain, destination) > (?1, ?2)"
-	" ORDER BY domain, destination LIMIT ?3";
+static const char keys_sql[] = "SELECT magic FROM assignment"
+	" WHERE magic > ?1 ORDER BY magic LIMIT ?2";
 
 int
 c25_rows_keys(struct c25_db *d, struct c25_store_cursor *at, int limit,
-	void (*fn)(void *ctx, const struct c25_name *domain,
-	const struct c25_addr *destination), void *ctx,
+	void (*fn)(void *ctx, const struct c25_addr *magic), void *ctx,
 	struct c25_error *err)
 {
 	struct reading r = { 0 };
-	struct c25_store_assignment a;
+	struct c25_addr magic;
 	int code, n = 0, result = prepare(d, keys_sql, &r.stmt, err);
 
 	if (result != 0)
 		return result;
-	(void)sqlite3_bind_blob(r.stmt, 1, at->domain.wire, at->domain.len,
-		SQLITE_STATIC);
-	(void)sqlite3_bind_blob(r.stmt, 2, at->destination.bytes,
-		(int)c25_addr_len(&at->destination), SQLITE_STATIC);
-	(void)sqlite3_bind_int(r.stmt, 3, limit);
+	(void)sqlite3_bind_blob(r.stmt, 1, at->magic.bytes,
+		(int)c25_addr_len(&at->magic), SQLITE_STATIC);
+	(void)sqlite3_bind_int(r.stmt, 2, limit);
 	while ((code = sqlite3_step(r.stmt)) == SQLITE_ROW) {
 		r.why = NULL;
 		n++;
-		read_key(&r, &a);
+		get_addr(&r, 0, "magic", &magic);
 		if (r.why == NULL)
-			fn(ctx, &a.domain, &a.destination);
+			fn(ctx, &magic);
 	}
-	if (n > 0 && r.why == NULL) {
-		at->domain = a.domain;
-		at->destination = a.destination;
-	}
+	if (n > 0 && r.why == NULL)
+		at->magic = magic;
 	/* a row that makes no sense ends it: the next time is soon enough */
 	at->done = n < limit || r.why != NULL;
 	if (code != SQLITE_DONE)

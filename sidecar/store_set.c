@@ -171,77 +171,6 @@ c25_set_next(const struct c25_set *set, struct c25_set_cursor *cursor)
 	return next(set, cursor);
 }
 
-/* ---- who has an address -------------------------------------------------- */
-
-/* A column of a row, its length first. NULL: it isn't there, or empty. */
-static const uint8_t *
-column(const struct c25_change *c, unsigned number)
-{
-	const uint8_t *p = c->bytes, *end = c->bytes + c->len;
-
-	while (p < end && p + 1 + *p <= end) {
-		if (number-- == 0)
-			return *p > 0 ? p : NULL;
-		p += 1 + *p;
-	}
-	return NULL;
-}
-
-/* One that was put, and what it has. */
-struct claim {
-	const uint8_t *address;
-	struct c25_change *c;
-};
-
-static int
-by_address(const void *a, const void *b)
-{
-	const struct claim *x = a, *y = b;
-	int r = *x->address - *y->address;
-
-	if (r == 0)
-		r = memcmp(x->address + 1, y->address + 1, *x->address);
-	return r != 0 ? r : x->c->serial < y->c->serial ? -1 : 1;
-}
-
-int
-c25_set_settle(struct c25_set *set)
-{
-	/* of an assignment, after its key */
-	static const unsigned columns[] = { C25_KEY_COLUMNS,
-		C25_KEY_COLUMNS + 1 };
-	size_t count = set->kinds[C25_STORE_ASSIGNMENTS], n, k, i;
-	struct claim *claims = calloc(2 * count + 1, sizeof(*claims)), *half;
-
-	if (claims == NULL)
-		return -ENOMEM;
-	/* all that were put, before the first becomes a removal */
-	for (k = 0; k < 2; k++) {
-		struct c25_set_cursor cursor = { 0 };
-		struct c25_change *c;
-
-		half = claims + k * count;
-		n = 0;
-		while ((c = next(set, &cursor)) != NULL)
-			if (c->kind == C25_STORE_ASSIGNMENTS && !c->remove &&
-					column(c, columns[k]) != NULL)
-				half[n++] = (struct claim){
-					column(c, columns[k]), c };
-		qsort(half, n, sizeof(*half), by_address);
-	}
-	for (k = 0; k < 2; k++) {
-		half = claims + k * count;
-		for (i = 0; i + 1 < count && half[i + 1].c != NULL; i++)
-			if (*half[i].address == *half[i + 1].address &&
-					memcmp(half[i].address,
-					half[i + 1].address,
-					1u + *half[i].address) == 0)
-				half[i].c->remove = true;
-	}
-	free(claims);
-	return 0;
-}
-
 /* ---- order --------------------------------------------------------------- */
 
 /* As SQLite orders the keys: column by column, each a length and bytes. */
@@ -250,21 +179,19 @@ by_key(const void *a, const void *b)
 {
 	const struct c25_change *x = *(const struct c25_change *const *)a;
 	const struct c25_change *y = *(const struct c25_change *const *)b;
-	const uint8_t *p = x->bytes, *q = y->bytes;
-	int column, r;
+	const uint8_t *p = x->bytes, *q = y->bytes, *end = p + x->key_len;
+	int r = 0;
 
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
-	for (column = 0; column < C25_KEY_COLUMNS; column++) {
+	while (r == 0 && p < end) {
 		r = memcmp(p + 1, q + 1, *p < *q ? *p : *q);
 		if (r == 0)
 			r = *p - *q;
-		if (r != 0)
-			return r;
 		p += 1 + *p;
 		q += 1 + *q;
 	}
-	return 0;
+	return r;
 }
 
 const struct c25_change **

@@ -10,6 +10,13 @@
 
 #include "jsonc.h"
 
+/* What an entry takes besides app and domain, and the longest form of a byte
+ * of these. */
+#define ENTRY_BYTES (2 * C25_ADDR_TEXT_MAX + sizeof( \
+	"{\"transitIP\":\"\",\"destinationIP\":\"\",\"app\":\"\"," \
+	"\"domain\":\"\"}"))
+#define ESCAPE_BYTES (sizeof("\\u0000") - 1)
+
 /* Returns: 0 and a tree in *doc; -EINVAL; -E2BIG; -ENOMEM. */
 static int
 parse(const char *body, size_t len, cJSON **doc, struct c25_error *err)
@@ -205,47 +212,49 @@ c25_wire_request_free(struct c25_wire_request *q)
 	*q = (struct c25_wire_request){ 0 };
 }
 
-/* `"key":"text"`, or nothing for an empty text; *sep goes before it. */
-static void
-write_member(struct c25_buf *out, const char **sep, const char *key,
-	const char *text)
+/* `"key":"text"` at p, behind a comma unless it is the first; or nothing for an
+ * empty text. Returns: the end of it. */
+static char *
+write_member(char *p, const char *key, const char *text)
 {
-	const char *from = text;
-
 	if (*text == '\0')
-		return;
-	c25_buf_str(out, *sep);
-	*sep = ",";
-	c25_buf_str(out, key);
+		return p;
+	if (p[-1] != '{')
+		*p++ = ',';
+	p = stpcpy(p, key);
 	for (; *text != '\0'; text++) {
 		unsigned char c = (unsigned char)*text;
 
 		if (c >= ' ' && c != '"' && c != '\\')
-			continue;
-		c25_buf_add(out, from, (size_t)(text - from));
-		from = text + 1;
-		c25_buf_format(out, "\\u%04x", c);
+			*p++ = (char)c;
+		else
+			p += sprintf(p, "\\u%04x", c);
 	}
-	c25_buf_add(out, from, (size_t)(text - from));
-	c25_buf_lit(out, "\"");
+	*p++ = '"';
+	return p;
 }
 
 static void
 write_entry(struct c25_buf *out, const struct c25_wire_entry *e)
 {
-	char text[C25_ADDR_TEXT_MAX];
-	const char *sep = "";
+	char text[C25_ADDR_TEXT_MAX], *p;
 
-	c25_buf_lit(out, "{");
+	if (!c25_buf_reserve(out, ENTRY_BYTES + ESCAPE_BYTES *
+	    (strlen(e->app) + strlen(e->domain))))
+		return;
+	p = out->data + out->len;
+	*p++ = '{';
 	if (e->transit.family != C25_UNSET)
-		write_member(out, &sep, "\"transitIP\":\"",
+		p = write_member(p, "\"transitIP\":\"",
 			c25_addr_format(&e->transit, text));
 	if (e->destination.family != C25_UNSET)
-		write_member(out, &sep, "\"destinationIP\":\"",
+		p = write_member(p, "\"destinationIP\":\"",
 			c25_addr_format(&e->destination, text));
-	write_member(out, &sep, "\"app\":\"", e->app);
-	write_member(out, &sep, "\"domain\":\"", e->domain);
-	c25_buf_lit(out, "}");
+	p = write_member(p, "\"app\":\"", e->app);
+	p = write_member(p, "\"domain\":\"", e->domain);
+	*p++ = '}';
+	*p = '\0';
+	out->len = (size_t)(p - out->data);
 }
 
 void

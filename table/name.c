@@ -21,6 +21,12 @@ is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+static bool
+is_plain(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || is_digit((char)c) || c == '-';
+}
+
 /*
  * One character at text[*i], escapes resolved, *i moved past it.
  * Returns: the byte, or -1 for a bad escape.
@@ -119,6 +125,29 @@ c25_name_from_wire(struct c25_name *out, const uint8_t *wire, size_t len)
 	return 0;
 }
 
+/* Is one of them between A and Z? Eight at a time: this is asked of each name
+ * that is read from the table, several times on its way. */
+static bool
+any_upper(const uint8_t *bytes, size_t len)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t upper = 0;
+
+	for (; len >= 8; len -= 8, bytes += 8) {
+		uint64_t x, low;
+
+		memcpy(&x, bytes, 8);
+		low = x & 0x7f * ones;
+		/* the highest bit of a byte: it is A or more, and not more
+		 * than Z, and below 128 */
+		upper |= (low + (0x80 - 'A') * ones) &
+		    ~(low + (0x7f - 'Z') * ones) & ~x & 0x80 * ones;
+	}
+	for (; len > 0; len--, bytes++)
+		upper |= *bytes >= 'A' && *bytes <= 'Z';
+	return upper != 0;
+}
+
 bool
 c25_name_valid(const uint8_t *wire, size_t len)
 {
@@ -127,15 +156,13 @@ c25_name_valid(const uint8_t *wire, size_t len)
 	if (len == 0 || len > C25_NAME_MAX)
 		return false;
 	while (wire[i] != 0) {
-		size_t end = i + 1 + wire[i];
-
-		if (wire[i] > C25_LABEL_MAX || end >= len)
+		if (wire[i] > C25_LABEL_MAX || i + 1 + wire[i] >= len)
 			return false;
-		for (i++; i < end; i++)
-			if (wire[i] >= 'A' && wire[i] <= 'Z')
-				return false;
+		i += 1u + wire[i];
 	}
-	return i + 1 == len;
+	/* no length of a label looks like a letter */
+	_Static_assert(C25_LABEL_MAX < 'A', "length of a label");
+	return i + 1 == len && !any_upper(wire, len);
 }
 
 const char *
@@ -144,9 +171,10 @@ c25_name_to_text(const uint8_t *wire, size_t len,
 {
 	size_t i = 0, o = 0;
 
-	(void)snprintf(buf, C25_NAME_TEXT_MAX, "?");
-	if (!c25_name_valid(wire, len))
+	if (!c25_name_valid(wire, len)) {
+		(void)snprintf(buf, C25_NAME_TEXT_MAX, "?");
 		return buf;
+	}
 	while (wire[i] != 0) {
 		size_t end = i + 1 + wire[i];
 
@@ -155,13 +183,13 @@ c25_name_to_text(const uint8_t *wire, size_t len,
 		for (i++; i < end; i++) {
 			uint8_t c = wire[i];
 
-			if (c <= 0x20 || c >= 0x7f)
+			if (c <= 0x20 || c >= 0x7f) {
 				o += (size_t)snprintf(buf + o, 5, "\\%03u", c);
-			else {
-				if (strchr(".\\\"();@$", c) != NULL)
-					buf[o++] = '\\';
-				buf[o++] = (char)c;
+				continue;
 			}
+			if (!is_plain(c) && strchr(".\\\"();@$", c) != NULL)
+				buf[o++] = '\\';
+			buf[o++] = (char)c;
 		}
 	}
 	if (o == 0)

@@ -248,6 +248,35 @@ lacks_pools(const struct c25_table *t, const struct c25_policy *policy,
 	    C25_POOL_V4_MAGIC].nbits == 0;
 }
 
+/*
+ * What a new reservation writes lies anywhere in the table, and each atomic
+ * store waits for the memory of those before it: ask for it early, while the
+ * key is looked for and addresses are. Of the slot that is taken next ...
+ */
+static void
+expect_slot(const struct c25_table *t)
+{
+	uint32_t i = atomic_load(&t->h->free_first);
+	const uint8_t *s = (const void *)c25_slot(t, i);
+
+	if (s == NULL)
+		s = (const void *)c25_slot(t, atomic_load(
+		    &t->h->watermark));
+	for (size_t at = 0; s != NULL && at < sizeof(struct c25_slot_d);
+	    at += 64)
+		__builtin_prefetch(s + at, 1);
+}
+
+/* ... and of the two buckets besides that of the key. */
+static void
+expect_buckets(const struct c25_table *t, const struct c25_taken *k)
+{
+	__builtin_prefetch(c25_bucket(t, C25_BY_MAGIC, c25_addr_hash(t,
+	    k->magic.bytes, k->magic.family)), 1);
+	__builtin_prefetch(c25_bucket(t, C25_BY_TRANSIT, c25_addr_hash(t,
+	    k->transit.bytes, k->transit.family)), 1);
+}
+
 /* The new reservation, under the lock. */
 static int
 reserve_locked(struct c25_table *t, const struct c25_policy *policy,
@@ -268,6 +297,7 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 		return -EBUSY;
 	if (lacks_pools(t, policy, w->destination.family))
 		return -ESTALE;
+	expect_slot(t);
 	r = c25_walk(t, p, out);
 	if (r == 0 && renew(t, out, until) == 0)
 		return 0;
@@ -280,6 +310,7 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 		r = take_all(t, &d, &k, &former, full);
 	if (r != 0)
 		return r;
+	expect_buckets(t, &k);
 	seq = c25_commit(t, &d, &k, &c);
 	c25_link(t, k.slot, &c);
 	c25_slot_free_former(t, former);

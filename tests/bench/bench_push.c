@@ -10,6 +10,7 @@
 
 #include "conn25/doorbell.h"
 #include "conn25/table.h"
+#include "sidecar/mapping.h"
 #include "tests/bench/daemon.h"
 
 #define ROUNDS 5
@@ -87,8 +88,13 @@ wait_bell(void)
 	char message[16];
 
 	if (poll(&p, 1, 10000) != 1 || recv(bell, message, sizeof(message),
-	    0) <= 0)
-		fatal("doorbell: nothing comes");
+	    0) <= 0) {
+		struct c25_usage u;
+
+		c25_table_usage(table, &u);
+		fatal("doorbell: nothing comes, and %llu are not "
+		    "acknowledged", (unsigned long long)u.pending);
+	}
 }
 
 static int
@@ -215,6 +221,32 @@ round_of(unsigned round, unsigned count)
 	return count / (now_s() - start);
 }
 
+/* Until its database has all; that may lag behind. */
+static void
+wait_written(const struct daemon *d)
+{
+	static const char ask[] = "CONN25CT1 stats_noreset\n";
+	char text[16384];
+
+	do {
+		int fd = daemon_connect(d, "control.sock", SOCK_STREAM);
+		size_t len = 0;
+		ssize_t n;
+
+		rest_ms(10);
+		if (fd == -1 || send(fd, ask, sizeof(ask) - 1,
+		    MSG_NOSIGNAL) == -1)
+			fatal("control: %s", strerror(errno));
+		while ((n = recv(fd, text + len, sizeof(text) - 1 - len,
+		    0)) > 0)
+			len += (size_t)n;
+		text[len] = '\0';
+		(void)close(fd);
+		if (strstr(text, "store.pending=") == NULL)
+			fatal("control: no store.pending");
+	} while (strstr(text, "store.pending=0\n") == NULL);
+}
+
 static void
 bench_sustained(unsigned assignments, const struct daemon *client,
     const struct daemon *connector)
@@ -228,6 +260,8 @@ bench_sustained(unsigned assignments, const struct daemon *client,
 	qsort(rates, ROUNDS, sizeof(*rates), cmp_double);
 	print("mappings.median", rates[ROUNDS / 2], "1/s");
 	print("mappings.best", rates[ROUNDS - 1], "1/s");
+	wait_written(client);
+	wait_written(connector);
 	print("mappings.cpu.client", assignments /
 	    (daemon_cpu_s(client) - client_cpu), "1/cpu-s");
 	print("mappings.cpu.connector", assignments /
@@ -244,6 +278,9 @@ main(int argc, char **argv)
 	struct daemon client, connector;
 	uint16_t port = free_port();
 
+	if (assignments + samples > C25_MAPPINGS_PER_PEER)
+		fatal("a connector takes no more than %u mappings of a peer: "
+		    "give fewer", C25_MAPPINGS_PER_PEER);
 	daemon_connector(&connector, port, 1);
 	client_start(&client, port, assignments + samples + 1024);
 	attach(&client);

@@ -46,19 +46,6 @@ tell(uint32_t slot)
 }
 
 static int
-op_take(void *ctx, struct c25_ref *ref)
-{
-	if (overrun) {
-		overrun = false;
-		return -EOVERFLOW;
-	}
-	if (ring_tail == ring_head)
-		return 0;
-	*ref = ring[ring_tail++ % RING];
-	return 1;
-}
-
-static int
 op_read(void *ctx, struct c25_ref ref, struct c25_assignment *a)
 {
 	fuzz_must(ref.slot < SLOTS, "slot %u", ref.slot);
@@ -66,6 +53,18 @@ op_read(void *ctx, struct c25_ref ref, struct c25_assignment *a)
 		return -ENOENT;
 	*a = slots[ref.slot].a;
 	return 0;
+}
+
+static int
+op_take(void *ctx, struct c25_assignment *a)
+{
+	if (overrun) {
+		overrun = false;
+		return -EOVERFLOW;
+	}
+	if (ring_tail == ring_head)
+		return 0;
+	return op_read(ctx, ring[ring_tail++ % RING], a) == 0 ? 1 : -ENOENT;
 }
 
 static bool

@@ -440,7 +440,7 @@ def store():
     def assignment(domain=app, dest=V4, magic=b"\x64\x40\0\3",
                    transit=b"\xa9\xfe\x40\3", what=b"app", lease=300,
                    serial=1):
-        return b"\0" + blob(domain) + blob(dest) + blob(magic) + \
+        return b"\0" + blob(magic) + blob(domain) + blob(dest) + \
             blob(transit) + text(what) + text(b"c0") + number(lease) + \
             number(1700000000) + number(serial)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tests of addresses and ranges. */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,23 @@ START_TEST(parse)
 	if (parse_rows[_i].r == 0)
 		ck_assert_str_eq(c25_addr_format(&a, buf),
 		    parse_rows[_i].out);
+}
+END_TEST
+
+START_TEST(format_is_as_inet_ntop_has_it)
+{
+	char buf[C25_ADDR_TEXT_MAX], want[C25_ADDR_TEXT_MAX];
+
+	for (unsigned i = 0; i < 256; i++) {
+		uint8_t b[4] = { (uint8_t)i, (uint8_t)(255 - i),
+			(uint8_t)(i * 7), (uint8_t)(i * 11) };
+		struct c25_addr a = c25_addr_v4(b);
+
+		ck_assert_ptr_nonnull(inet_ntop(AF_INET, b, want,
+		    sizeof(want)));
+		ck_assert_str_eq(c25_addr_format(&a, buf), want);
+	}
+	ck_assert_str_eq(c25_addr_format(&(struct c25_addr){ 0 }, buf), "-");
 }
 END_TEST
 
@@ -187,6 +205,7 @@ main(void)
 
 	ADD_ROWS(tc, parse, parse_rows);
 	tcase_add_test(tc, parse_takes_no_nul);
+	tcase_add_test(tc, format_is_as_inet_ntop_has_it);
 	ADD_ROWS(tc, range, range_rows);
 	ADD_ROWS(tc, add, add_rows);
 	ADD_ROWS(tc, special, special_rows);

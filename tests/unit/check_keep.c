@@ -203,28 +203,6 @@ START_TEST(a_role_that_comes_later_finds_its_assignments)
 }
 END_TEST
 
-START_TEST(what_nobody_was_told_of_is_found)
-{
-	struct c25_assignment a;
-	char domain[32];
-
-	c25_keep_tick(keep, c25_now_ms());	/* what there is at the start */
-	for (int i = 0; i < 100; i++) {
-		(void)snprintf(domain, sizeof(domain), "u%d.example", i);
-		ck_assert_int_eq(fx_reserve(&f, domain, "10.0.0.1", &a,
-		    NULL), 0);
-	}
-	c25_keep_tick(keep, c25_now_ms());
-	ck_assert_int_eq(c25_store_flush(store), 0);
-	c25_keep_again(keep);
-	c25_keep_tick(keep, c25_now_ms());
-	stop();
-	open_store();
-	ck_assert_uint_eq(stored(), 100);
-	start_keep();
-}
-END_TEST
-
 START_TEST(what_the_policy_does_not_have_stays_away)
 {
 	struct c25_assignment a, b, c;
@@ -307,6 +285,43 @@ START_TEST(what_ends_unnoticed_is_swept)
 	stop();
 	open_store();
 	ck_assert_uint_eq(stored(), 1);
+}
+END_TEST
+
+/* It ends and is made anew with another magic address before that is swept:
+ * the later one is put back, and the earlier one swept then. */
+START_TEST(of_two_of_one_domain_the_later_is_put_back)
+{
+	struct c25_assignment first, second, b;
+	struct c25_store_stats stats;
+
+	fake_ms = c25_now_ms();
+	c25_clock_set(fake_clock);
+	reserve(1, &first);
+	ck_assert_int_eq(c25_store_flush(store), 0);
+	fake_ms += 500 * 1000;
+	ck_assert_int_eq(c25_table_reclaim(f.t, 1000), 1);
+	reserve(1, &second);
+	ck_assert(!c25_addr_eq(&first.magic, &second.magic));
+	stop();
+	lose_table("100.64.0.0/16");
+	open_store();
+	ck_assert_uint_eq(stored(), 2);
+	start_keep();
+	verify();
+	ck_assert_int_eq(c25_table_by_key(f.t, &second.domain,
+	    &second.destination, &b), 0);
+	ck_assert(c25_addr_eq(&second.magic, &b.magic));
+	c25_keep_freed(keep);
+	c25_keep_tick(keep, fake_ms);
+	do {
+		ck_assert_int_eq(c25_store_flush(store), 0);
+		c25_store_stats(store, &stats);
+	} while (stats.written < 2);
+	stop();
+	open_store();
+	ck_assert_uint_eq(stored(), 1);
+	start_keep();
 }
 END_TEST
 
@@ -484,10 +499,10 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_lost_table_is_filled_again);
 	tcase_add_test(tc, a_role_that_comes_later_finds_its_assignments);
-	tcase_add_test(tc, what_nobody_was_told_of_is_found);
 	tcase_add_test(tc, what_the_policy_does_not_have_stays_away);
 	tcase_add_test(tc, a_table_that_lives_on_is_the_truth);
 	tcase_add_test(tc, what_ends_unnoticed_is_swept);
+	tcase_add_test(tc, of_two_of_one_domain_the_later_is_put_back);
 	tcase_add_loop_test(tc, the_living_come_before_the_dead, 0, 3);
 	tcase_add_test(tc, a_new_transit_address_is_nobodys);
 	tcase_add_test(tc, a_lower_max_ttl_shortens_no_promise);

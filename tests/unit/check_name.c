@@ -113,6 +113,23 @@ START_TEST(upper_case_is_not_canonical)
 }
 END_TEST
 
+/* Each byte at each place of a name, and only capitals are wrong. */
+START_TEST(capitals_are_found_anywhere)
+{
+	uint8_t wire[32];
+
+	for (unsigned at = 1; at < 29; at++)
+		for (unsigned c = 0; c < 256; c++) {
+			memset(wire, 'x', sizeof(wire));
+			wire[0] = 28;
+			wire[29] = 0;
+			wire[at] = (uint8_t)c;
+			ck_assert_msg(c25_name_valid(wire, 30) ==
+			    !(c >= 'A' && c <= 'Z'), "%u at %u", c, at);
+		}
+}
+END_TEST
+
 static const struct {
 	const char *name, *zone;
 	bool below;
@@ -184,6 +201,7 @@ main(void)
 	ADD_ROWS(tc, from_wire, wire_rows);
 	tcase_add_test(tc, wire_of_256_bytes_is_too_long);
 	tcase_add_test(tc, upper_case_is_not_canonical);
+	tcase_add_test(tc, capitals_are_found_anywhere);
 	ADD_ROWS(tc, below, below_rows);
 	ADD_ROWS(tc, reverse, reverse_rows);
 	suite_add_tcase(s, tc);

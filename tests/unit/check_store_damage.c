@@ -22,7 +22,7 @@ START_TEST(state_dir_is_made_for_us_alone)
 	ck_assert_uint_eq(st.st_mode & 07777, 0700);
 	ck_assert_int_eq(stat(sf_db, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
-	ck_assert_int_eq(sf_number("PRAGMA user_version"), 2);
+	ck_assert_int_eq(sf_number("PRAGMA user_version"), 3);
 	ck_assert_int_eq(sf_number("PRAGMA application_id"), 0x43323564);
 	sf_close();
 	/* closed cleanly it is one file */
@@ -357,15 +357,15 @@ START_TEST(what_is_set_aside_is_never_overwritten)
 
 	for (unsigned i = 0; i < 4; i++) {
 		make_good();
-		sf_sql("PRAGMA user_version = 3");
+		sf_sql("PRAGMA user_version = 4");
 		sf_open();
 		ck_assert_uint_eq(sf_load_mappings(), 0);
-		ck_assert_uint_eq(sf_glob("conn25.db.version-3.[0-9]",
+		ck_assert_uint_eq(sf_glob("conn25.db.version-4.[0-9]",
 		    aside), i);
-		ck_assert_uint_eq(sf_glob("conn25.db.version-3", aside), 1);
+		ck_assert_uint_eq(sf_glob("conn25.db.version-4", aside), 1);
 		sf_close();
 	}
-	sf_logged("of version 3", 4);
+	sf_logged("of version 4", 4);
 	for (unsigned i = 0; i < 3; i++) {
 		garbage();
 		sf_open();
@@ -464,8 +464,8 @@ END_TEST
 
 /* ---- hostile rows -------------------------------------------------------- */
 
-#define GOOD_A "INSERT INTO assignment VALUES (x'017800', x'0a000001'," \
-	" x'64400001', x'a9fe4001', 'wiki', 'office', 300, 1, 1);"
+#define GOOD_A "INSERT INTO assignment VALUES (x'64400001', x'017800'," \
+	" x'0a000001', x'a9fe4001', 'wiki', 'office', 300, 1, 1);"
 #define GOOD_M "INSERT INTO mapping VALUES ('edge-1', x'a9fe4001'," \
 	" x'0a000001', 'wiki', 1, 1);"
 
@@ -475,7 +475,7 @@ static const struct {
 	bool mapping;
 } bad_rows[] = {
 #define A(domain, dst, magic, transit, app, conn, lease) \
-	"INSERT INTO assignment VALUES (" domain "," dst "," magic "," \
+	"INSERT INTO assignment VALUES (" magic "," domain "," dst "," \
 	transit "," app "," conn "," lease ", 1, 1)"
 #define IN4 "x'0a000009'"
 	{ A("x''", IN4, IN4, IN4, "'a'", "''", "9"), "domain", false },

@@ -98,54 +98,6 @@ START_TEST(against_a_model)
 }
 END_TEST
 
-/* Who has put an address last has it: magic addresses and transit addresses,
- * each of few, against a model. */
-START_TEST(an_address_is_that_of_the_last)
-{
-	static uint8_t magic[KEYS], transit[KEYS];
-	static unsigned when[KEYS];
-	static bool removed[KEYS];
-	uint32_t seed = (uint32_t)time(NULL) + (uint32_t)_i, start = seed;
-	struct c25_set_cursor cursor = { 0 };
-	const struct c25_change *c;
-
-	memset(when, 0, sizeof(when));
-	for (unsigned n = 1; n <= 1000; n++) {
-		uint8_t bytes[C25_ROW_MAX];
-		unsigned key;
-		size_t key_len, len;
-
-		seed = seed * 1103515245 + 12345;
-		key = (seed >> 8) % KEYS;
-		magic[key] = (uint8_t)(1 + (seed >> 16) % 63);
-		transit[key] = (uint8_t)(1 + (seed >> 24) % 63);
-		removed[key] = n % 5 == 0;
-		len = encode(bytes, key, removed[key] ? 0 : 4, 1, &key_len);
-		if (!removed[key]) {
-			bytes[key_len + 1] = magic[key];
-			bytes[key_len + 3] = transit[key];
-		}
-		when[key] = n;
-		ck_assert_int_eq(c25_set_put(&set, C25_STORE_ASSIGNMENTS,
-		    removed[key], bytes, key_len, len), 0);
-	}
-	ck_assert_int_eq(c25_set_settle(&set), 0);
-	while ((c = c25_set_next(&set, &cursor)) != NULL) {
-		unsigned key = key_of(c);
-
-		bool lost = removed[key];
-
-		for (unsigned k = 0; k < KEYS; k++)
-			lost |= when[k] > when[key] && !removed[k] &&
-			    (magic[k] == magic[key] ||
-			    transit[k] == transit[key]);
-		ck_assert_msg(c->remove == lost, "seed %u key %u", start,
-		    key);
-	}
-	c25_set_clear(&set);
-}
-END_TEST
-
 START_TEST(sorted_as_sqlite_sorts)
 {
 	const struct c25_change **list;
@@ -183,7 +135,6 @@ main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, against_a_model, 0, 3);
-	tcase_add_loop_test(tc, an_address_is_that_of_the_last, 0, 3);
 	tcase_add_test(tc, sorted_as_sqlite_sorts);
 	suite_add_tcase(s, tc);
 	return run_suite(s);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "conn25/name.h"
+#include "conn25/policy.h"
 #include "sidecar/wire.h"
 #include "tests/unit/suite.h"
 
@@ -96,6 +98,34 @@ START_TEST(request)
 		ck_assert_uint_eq(q.count, 0);
 		ck_assert_str_ne(err.text, "");
 	}
+	c25_buf_free(&out);
+	c25_wire_request_free(&q);
+}
+END_TEST
+
+/* The longest texts, of bytes that all have to be escaped. */
+START_TEST(the_longest_entry_is_written)
+{
+	static char app[C25_APP_NAME_MAX + 1], domain[C25_NAME_TEXT_MAX];
+	static const struct c25_addr six = { .family = C25_V6, .bytes = {
+		[0] = 0xfd, 0x25, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
+		0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e } };
+	struct c25_wire_entry e = { .transit = six, .destination = six,
+		.app = app, .domain = domain };
+	struct c25_wire_request q = { 0 };
+	struct c25_buf out = { 0 };
+	struct c25_error err = { "" };
+
+	memset(app, 1, sizeof(app) - 1);
+	memset(domain, '"', sizeof(domain) - 1);
+	c25_wire_request_write(&out, (struct c25_wire_entry[]){ e, e, e }, 3);
+	ck_assert(!out.failed);
+	ck_assert_int_eq(c25_wire_request_parse(&q, out.data, out.len, &err),
+	    0);
+	ck_assert_uint_eq(q.count, 3);
+	ck_assert_str_eq(q.entries[2].app, app);
+	ck_assert_str_eq(q.entries[2].domain, domain);
+	ck_assert(c25_addr_eq(&q.entries[2].transit, &six));
 	c25_buf_free(&out);
 	c25_wire_request_free(&q);
 }
@@ -240,6 +270,7 @@ main(void)
 
 	tcase_set_timeout(tc, 60);
 	ADD_ROWS(tc, request, request_rows);
+	tcase_add_test(tc, the_longest_entry_is_written);
 	tcase_add_test(tc, too_large);
 	ADD_ROWS(tc, response, response_rows);
 	tcase_add_test(tc, response_messages_are_tamed);

@@ -74,7 +74,16 @@ name(const char *text)
 /* ---- the world ---------------------------------------------------------- */
 
 static inline int
-op_take(void *ctx, struct c25_ref *ref)
+op_read(void *ctx, struct c25_ref ref, struct c25_assignment *a)
+{
+	if (!table[ref.slot].used || table[ref.slot].a.ref.seq != ref.seq)
+		return -ENOENT;
+	*a = table[ref.slot].a;
+	return 0;
+}
+
+static inline int
+op_take(void *ctx, struct c25_assignment *a)
 {
 	if (overflow) {
 		overflow = false;
@@ -83,17 +92,8 @@ op_take(void *ctx, struct c25_ref *ref)
 	}
 	if (ring_tail == ring_head)
 		return 0;
-	*ref = ring[ring_tail++ % (8 * SLOTS)];
-	return 1;
-}
-
-static inline int
-op_read(void *ctx, struct c25_ref ref, struct c25_assignment *a)
-{
-	if (!table[ref.slot].used || table[ref.slot].a.ref.seq != ref.seq)
-		return -ENOENT;
-	*a = table[ref.slot].a;
-	return 0;
+	return op_read(ctx, ring[ring_tail++ % (8 * SLOTS)], a) == 0 ? 1 :
+		-ENOENT;
 }
 
 static inline bool

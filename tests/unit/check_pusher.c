@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests of what the pusher tells of a real table; what it decides is tested
+ * in check_push.c. */
+
+#include "sidecar/pusher.h"
+#include "conn25/layout.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/suite.h"
+
+#define MANY (C25_RING_SIZE + 5000)
+
+static struct fixture f;
+static struct c25_loop *loop;
+static struct c25_pusher *pusher;
+static uint8_t told[MANY];
+static unsigned overruns;
+
+static void
+on_changed(void *ctx)
+{
+}
+
+static void
+on_seen(void *ctx, const struct c25_assignment *a)
+{
+	if (a == NULL)
+		overruns++;
+	else
+		told[a->ref.slot] = 1;
+}
+
+static void
+setup(void)
+{
+	struct c25_config cfg = { 0 };
+	struct c25_error err = { "" };
+
+	memset(told, 0, sizeof(told));
+	overruns = 0;
+	fx_open(&f, MANY);
+	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/10");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE, "10.64.0.0/10");
+	fx_publish(&f);
+	ck_assert_int_eq(c25_loop_new(&loop, &err), 0);
+	ck_assert_int_eq(c25_pusher_new(loop, f.t, on_changed, on_seen, NULL,
+	    &pusher), 0);
+	ck_assert_msg(c25_pusher_configure(pusher, &cfg, NULL, NULL, &err) ==
+	    0, "%s", err.text);
+}
+
+static void
+teardown(void)
+{
+	c25_pusher_free(pusher);
+	c25_loop_free(loop);
+	fx_close(&f);
+}
+
+static unsigned
+count_told(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < MANY; i++)
+		n += told[i];
+	return n;
+}
+
+static void
+reserve(unsigned from, unsigned to)
+{
+	struct c25_assignment a;
+	char domain[32];
+
+	for (; from < to; from++) {
+		(void)snprintf(domain, sizeof(domain), "n%u.example", from);
+		ck_assert_int_eq(fx_reserve(&f, domain, "10.0.0.1", &a,
+		    NULL), 0);
+	}
+}
+
+static void
+work(void)
+{
+	do
+		c25_pusher_work(pusher);
+	while (c25_push_due(c25_pusher_push(pusher)) == 1);
+}
+
+START_TEST(each_new_one_is_told_of)
+{
+	work();
+	reserve(0, 3000);
+	work();
+	ck_assert_uint_eq(count_told(), 3000);
+	ck_assert_uint_eq(overruns, 0);
+}
+END_TEST
+
+/* Whoever keeps them for a restart hears of each, though the ring had no room
+ * for all. */
+START_TEST(each_is_told_of_though_the_ring_was_overrun)
+{
+	work();
+	reserve(0, MANY);
+	work();
+	ck_assert_uint_eq(overruns, 1);
+	ck_assert_uint_eq(count_told(), MANY);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("pusher");
+	TCase *tc = tcase_create("pusher");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, each_new_one_is_told_of);
+	tcase_add_test(tc, each_is_told_of_though_the_ring_was_overrun);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
