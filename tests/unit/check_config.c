@@ -486,8 +486,7 @@ static const struct bad_row bad_rows[] = {
 	/* keys */
 	{ CLIENT("], @@'poools': 1"), "poools: unknown key: known here are "
 		"runDir, stateDir, group, pools, apps, connectors, self, "
-		"listen, limits, peers, dns, table and datapath" },
-		"listen, peers, resolver, dns, table and datapath" },
+		"listen, limits, peers, resolver, dns, table and datapath" },
 	{ CLIENT("], @@'RunDir': 1"), "RunDir: unknown key: did you mean "
 		"\"runDir\"?" },
 	{ CLIENT("], 'table': { @@'x': 1 }"), "x: unknown key: known here "
