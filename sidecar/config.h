@@ -99,6 +99,9 @@ struct c25_config_app {
 	 * c25_config_app_allows(). */
 	struct c25_config_ranges destinations;
 	bool destinations_given;	/* false: no such key, no limit */
+	/* ... and only to addresses of its domains, of which it has some:
+	 * verify.h. */
+	bool verify_destinations;
 	size_t at;			/* byte offset of the name */
 };
 
@@ -146,6 +149,12 @@ struct c25_config_peer {
 	 * use them, once there are any. */
 	struct c25_config_strings unknown_apps;
 	size_t at;			/* byte offset of the name */
+};
+
+/* A DNS server. */
+struct c25_config_forward {
+	struct c25_addr addr;		/* never ::ffff:a.b.c.d */
+	uint16_t port;
 };
 
 /* Where to listen; always a literal address. */
@@ -198,6 +207,16 @@ struct c25_config {
 		const char *certificate_file;
 		const char *private_key_file;
 	} listen;
+	struct {			/* for verify_destinations */
+		struct c25_config_forward *forward;	/* none: those of
+							 * /etc/resolv.conf */
+		size_t forward_count;
+		struct c25_config_strings anchors;	/* paths */
+		bool anchors_given;	/* false: the usual place, if there
+					 * is such a file */
+		/* Names, canonical, at and below which nothing is signed. */
+		struct c25_config_strings insecure;
+	} resolver;
 	struct {
 		struct c25_limits transit_ip;	/* of each listener; default */
 		struct c25_limits admin;	/* C25_LIMITS_DEFAULT */

@@ -548,7 +548,8 @@ check_destinations(struct c25_config_reader *r)
 		for (size_t j = 0; j < cfg->peers[i].app_count; j++)
 			seen[cfg->peers[i].apps[j]] = true;
 	for (size_t i = 0; i < cfg->app_count; i++)
-		if (seen[i] && !cfg->apps[i].destinations_given)
+		if (seen[i] && !cfg->apps[i].destinations_given &&
+		    !cfg->apps[i].verify_destinations)
 			warn_at(r, cfg->apps[i].at, "app \"%s\": its peers "
 				"may reach whatever this host can: limit it "
 				"with \"destinations\"",
@@ -571,6 +572,22 @@ check_keys(struct c25_config_reader *r)
 				"checked, none will be accepted: set "
 				"\"self\": { \"privateKeyFile\": ... }",
 				cfg->connectors[i].name);
+}
+
+/* What is verified against the domains of an app that has none? */
+static void
+check_verified(struct c25_config_reader *r)
+{
+	const struct c25_config *cfg = r->cfg;
+	char shown[C25_SHOWN_MAX];
+
+	for (size_t i = 0; i < cfg->app_count; i++)
+		if (cfg->apps[i].verify_destinations &&
+		    cfg->apps[i].domain_count == 0)
+			error_at(r, cfg->apps[i].at, "app \"%s\": "
+				"verifyDestinations without \"domains\": "
+				"list the same as its clients have",
+				c25_config_shown(shown, cfg->apps[i].name));
 }
 
 static void
@@ -615,6 +632,7 @@ c25_config_check(struct c25_config_reader *r)
 	check_ranges(r);
 	order_connectors(r);
 	check_roles(r);
+	check_verified(r);
 	if (r->errs->errors > 0)
 		return;
 	/* warnings that make sense only when the rest is right */

@@ -302,6 +302,8 @@ read_app(struct c25_config_reader *r, const cJSON *json, void *to)
 		C25_KEY(struct c25_config_app, connectors, "connectors",
 			read_wanted_tags),
 		{ "destinations", read_destinations, 0, false },
+		C25_KEY(struct c25_config_app, verify_destinations,
+			"verifyDestinations", c25_reader_bool),
 	};
 	struct c25_config_app *app = to;
 
@@ -718,6 +720,7 @@ c25_config_read(struct c25_config_reader *r, const cJSON *tree)
 		{ "listen", read_listen, 0, false },
 		{ "limits", c25_config_read_limits, 0, false },
 		{ "peers", read_peers, 0, false },
+		{ "resolver", c25_config_read_resolver, 0, false },
 		{ "dns", read_dns, 0, false },
 		{ "table", read_table, 0, false },
 		{ "datapath", read_datapath, 0, false },

@@ -98,4 +98,7 @@ c25_reader_fn c25_config_read_connector_tls;
 c25_reader_fn c25_config_read_listen_tls;
 c25_reader_fn c25_config_read_limits;
 
+/* The "resolver" section into a struct c25_config, config_resolver.c. */
+c25_reader_fn c25_config_read_resolver;
+
 #endif

@@ -116,7 +116,8 @@ print_apps(const struct c25_config *cfg, const struct c25_policy *policy)
 				c25_range_format(
 					&app->destinations.items[j].range,
 					text));
-		(void)printf("%s\n", c25_config_app_self(cfg, i) ?
+		(void)printf("%s%s\n", app->verify_destinations ?
+			" verified" : "", c25_config_app_self(cfg, i) ?
 			" served here" : "");
 	}
 }

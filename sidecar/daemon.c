@@ -419,6 +419,26 @@ certificates_load(const struct c25_config *cfg,
 	return r;
 }
 
+/* ---- lookups of what is verified ---------------------------------------- */
+
+static int
+on_lookup(void *ctx, struct c25_verify_name *name, const char *domain,
+	enum c25_family family)
+{
+	struct c25_daemon *d = ctx;
+
+	return c25_resolve_start(d->resolve, name, domain, family);
+}
+
+static void
+on_resolved(void *ctx, struct c25_verify_name *name,
+	const struct c25_verify_answer *a)
+{
+	struct c25_daemon *d = ctx;
+
+	c25_verify_answer(c25_serve_verify(d->serve), name, a, c25_now_ms());
+}
+
 /* ---- configuration ----------------------------------------------------- */
 
 /*
@@ -440,6 +460,8 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 			"capability CAP_NET_ADMIN, which conn25d keeps only "
 			"if it is on at the start: restart conn25d");
 	r = c25_nat_check(d->nat, cfg, err);
+	if (r == 0)
+		r = c25_resolve_prepare(d->resolve, cfg, err);
 	if (r == 0)
 		r = key_load(d, cfg, &key, err);
 	if (r != 0)
@@ -476,6 +498,8 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	if (r != 0)
 		tell(out, "%s: the kernel keeps the rules of before: reload "
 			"again", err->text);
+	if (c25_resolve_commit(d->resolve))
+		c25_verify_forget(c25_serve_verify(d->serve));
 	c25_listeners_commit(d, cfg, certificates, fresh);
 	c25_config_free(d->cfg);
 	d->cfg = cfg;
@@ -522,6 +546,7 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 		r = apply(d, cfg, out, &err);
 	}
 	if (r != 0) {
+		c25_resolve_cancel(d->resolve);
 		tell(out, "%s", err.text);
 		c25_log(C25_LOG_ERROR, "reload: %s: not taken: everything "
 			"stays as it was", d->options->file);
@@ -559,6 +584,7 @@ on_tick(void *ctx)
 	struct c25_daemon *d = ctx;
 
 	c25_serve_tick(d->serve, c25_now_ms());
+	c25_resolve_tick(d->resolve, c25_now_ms());
 	c25_persist_tick(d->persist);
 	if (d->keep != NULL)
 		c25_keep_tick(d->keep, c25_now_ms());
@@ -651,9 +677,12 @@ start_base(struct c25_daemon *d, const struct c25_config *cfg,
 			(r = signals_open(d, mask, err)) != 0 ||
 			(r = c25_serve_new(&d->serve, err)) != 0)
 		return r;
-	if (c25_nat_new(d->loop, &d->nat) != 0)
+	if (c25_nat_new(d->loop, &d->nat) != 0 ||
+			c25_resolve_new(d->loop, on_resolved, d,
+			&d->resolve) != 0)
 		return c25_fail(err, -ENOMEM, "out of memory");
 	c25_serve_before_reply(d->serve, on_mappings, d);
+	c25_verify_resolver(c25_serve_verify(d->serve), on_lookup, d);
 	(void)snprintf(path, sizeof(path), "%s/%s", d->run_dir,
 		C25_CONTROL_FILE);
 	return c25_control_open(d->loop, path, d->gid, on_control, d,
@@ -683,6 +712,7 @@ stop_all(struct c25_daemon *d)
 	client_close(d);
 	for (i = 0; i < C25_LISTENERS; i++)
 		c25_http_unlisten(d->listeners[i].http);
+	c25_resolve_free(d->resolve);
 	c25_serve_free(d->serve);
 	c25_control_close(d->control);	/* who waits for the end sees it */
 	c25_watch_close(d->signals);

@@ -48,6 +48,7 @@
 #include "persist.h"
 #include "privileges.h"
 #include "pusher.h"
+#include "resolve.h"
 #include "serve.h"
 
 #define C25_TICK_MS 1000		/* expiry of mappings */
@@ -84,6 +85,7 @@ struct c25_daemon {
 	struct c25_control *control;
 	struct c25_daemon_listener listeners[C25_LISTENERS];
 	struct c25_serve *serve;
+	struct c25_resolve *resolve;	/* for what serve verifies */
 	struct c25_persist *persist;
 	struct c25_nat *nat;		/* the datapath, on or off */
 	struct c25_table *table;	/* client role: these four */

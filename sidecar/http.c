@@ -185,27 +185,6 @@ check_head(struct c25_http_conn *c, int parsed)
 		fail_too_large(c);
 }
 
-/* The body is complete: `body` has a NUL after it. */
-static bool
-on_request(struct c25_http_conn *c, const char *body, size_t len)
-{
-	struct c25_http_request q = {
-		.method = c->route->method,
-		.path = c->route->path,
-		.source = c->source,
-		.body = body,
-		.body_len = len,
-		.local = c->local,
-		.local_port = c->listener->port,
-		.mark = &c->mark,
-		.head = c->head,
-	};
-
-	c->route->handle(c->listener->how.ctx, &q,
-		c25_http_reply_start(c->listener));
-	return c25_http_reply_send(c);
-}
-
 /* The head must outlast the bytes it was read from. */
 static bool
 save_head(struct c25_http_conn *c, size_t len)
@@ -222,6 +201,68 @@ save_head(struct c25_http_conn *c, size_t len)
 	c->own_head->base = c->head_bytes.data;
 	c->head = c->own_head;
 	return true;
+}
+
+/* The request is answered later: it must outlast the bytes it was read from.
+ * Returns: false: drop the connection. */
+static bool
+wait_start(struct c25_http_conn *c, const char *body, size_t len)
+{
+	if (c->head != c->own_head &&
+	    !save_head(c, (size_t)(body - c->head->base)))
+		return false;
+	if (body != c->body.data) {
+		c25_buf_clear(&c->body);
+		c25_buf_add(&c->body, body, len);
+	}
+	c->phase = C25_PHASE_WAIT;
+	c25_http_deadline(c, C25_HTTP_LATER_S * 1000);
+	return !c->body.failed;
+}
+
+/* The body is complete: `body` has a NUL after it. */
+static bool
+on_request(struct c25_http_conn *c, const char *body, size_t len, bool again)
+{
+	struct c25_http_request q = {
+		.method = c->route->method,
+		.path = c->route->path,
+		.source = c->source,
+		.body = body,
+		.body_len = len,
+		.local = c->local,
+		.local_port = c->listener->port,
+		.mark = &c->mark,
+		.head = c->head,
+		.again = again,
+		.conn = c,
+	};
+
+	c->route->handle(c->listener->how.ctx, &q,
+		c25_http_reply_start(c->listener));
+	return c->later != NULL ? wait_start(c, body, len) :
+		c25_http_reply_send(c);
+}
+
+struct c25_http_later *
+c25_http_defer(const struct c25_http_request *q)
+{
+	struct c25_http_later *later;
+	struct c25_http_conn *c = q->conn;
+
+	if (c == NULL || (later = malloc(sizeof(*later))) == NULL)
+		return NULL;
+	later->conn = c;
+	c->later = later;
+	return later;
+}
+
+bool
+c25_http_again(struct c25_http_conn *c)
+{
+	c->later = NULL;
+	return on_request(c, c->body.len != 0 ? c->body.data : "",
+		c->body.len, true);
 }
 
 /*
@@ -255,7 +296,7 @@ take_head(struct c25_http_conn *c, char *data, size_t len)
 	if (h->length >= 0 && end <= len) {
 		after = data[end];
 		data[end] = '\0';
-		ok = on_request(c, data + n, body_len);
+		ok = on_request(c, data + n, body_len, false);
 		data[end] = after;
 		return ok ? (ssize_t)end : -1;
 	}
@@ -287,14 +328,15 @@ take_body(struct c25_http_conn *c, const char *data, size_t len)
 			return -1;
 		if ((size_t)n < want)
 			return n;
-		return on_request(c, c->body.data, c->body.len) ? n : -1;
+		return on_request(c, c->body.data, c->body.len, false) ?
+			n : -1;
 	}
 	n = c25_chunk_feed(&c->chunk, data, len, &c->body, max);
 	if (n >= 0 && c->chunk.state != C25_CHUNK_DONE)
 		return n;
 	if (n >= 0)
 		return on_request(c, c->body.len != 0 ? c->body.data : "",
-			c->body.len) ? n : -1;
+			c->body.len, false) ? n : -1;
 	c25_http_reply_start(c->listener);
 	if (n == -E2BIG)
 		fail_too_large(c);
@@ -313,7 +355,7 @@ c25_http_take(struct c25_http_conn *c, char *data, size_t len)
 	ssize_t n;
 
 	c->turn_over = false;
-	while (at < len && c->out.len == 0) {
+	while (at < len && c->out.len == 0 && c->phase != C25_PHASE_WAIT) {
 		if (c->phase == C25_PHASE_LINGER)
 			return (ssize_t)len;
 		if (c->phase == C25_PHASE_BODY)
@@ -325,8 +367,8 @@ c25_http_take(struct c25_http_conn *c, char *data, size_t len)
 		if (n == 0)
 			break;
 		at += (size_t)n;
-		if (at < len && !c25_http_turn_left(c->listener,
-		    c->from->turn)) {
+		if (at < len && c->phase != C25_PHASE_WAIT &&
+		    !c25_http_turn_left(c->listener, c->from->turn)) {
 			c->turn_over = true;
 			break;
 		}

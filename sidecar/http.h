@@ -75,9 +75,12 @@
 #include "tls.h"
 
 #define C25_HTTP_BODY_MAX (1u << 20)	/* bytes, DESIGN 8 */
+#define C25_HTTP_LATER_S 10		/* seconds for a deferred answer */
 #define C25_HTTP_IDLE_S 75		/* seconds of idle keep-alive */
 
 /* ---- server ------------------------------------------------------------- */
+
+struct c25_http_later;
 
 /* One request, as a handler sees it; valid during the call. */
 struct c25_http_request {
@@ -92,6 +95,8 @@ struct c25_http_request {
 	uint64_t *mark;			/* what `admit` writes there `handle`
 					 * finds; 0 before */
 	const struct c25_http1 *head;
+	bool again;			/* after c25_http_resume() */
+	void *conn;			/* private; NULL: there is none */
 };
 
 /* The answer; starts as 200 text/plain with nothing in it. */
@@ -110,7 +115,8 @@ struct c25_http_route {
 	 * the reply at 200 to go on, else fills it: see c25_http_fail(). */
 	void (*admit)(void *ctx, const struct c25_http_request *q,
 		struct c25_http_reply *p);
-	/* Fills the reply; it leaves when this returns. */
+	/* Fills the reply; it leaves when this returns, unless this called
+	 * c25_http_defer(). */
 	void (*handle)(void *ctx, const struct c25_http_request *q,
 		struct c25_http_reply *p);
 };
@@ -172,6 +178,20 @@ void c25_http_reply_header(struct c25_http_reply *p, const char *name,
  */
 int c25_http_request_header(const struct c25_http_request *q,
 	const char *name, char *out, size_t size);
+
+/*
+ * In `handle`: the answer can't be given yet. Once it can, c25_http_resume()
+ * calls `handle` again with the same request, `again` set; until then nothing
+ * more is read from there, and after C25_HTTP_LATER_S the connection is
+ * dropped.
+ * Owns: what is returned, until c25_http_resume(), also if the connection or
+ * the listener goes meanwhile: resuming does nothing else then. Call it
+ * neither in `handle` nor after the loop's end.
+ * Returns: NULL: no memory, or no connection: answer now.
+ */
+struct c25_http_later *c25_http_defer(const struct c25_http_request *q)
+	__attribute__((warn_unused_result));
+void c25_http_resume(struct c25_http_later *later);
 
 /* ---- client ------------------------------------------------------------- */
 

@@ -45,6 +45,8 @@ c25_http_conn_free(struct c25_http_conn *c)
 	if (c->next != NULL)
 		c->next->prev = c->prev;
 	c25_http_source_leave(c->listener, c->from);
+	if (c->later != NULL)
+		c->later->conn = NULL;
 	c25_watch_close(c->watch);
 	c25_tls_free(c->tls);
 	c25_buf_free(&c->head_bytes);
@@ -234,7 +236,7 @@ use_tls(struct c25_http_conn *c)
 	ssize_t n = 1;
 
 	while (n > 0 && c->out.len == 0 && !c->turn_over &&
-	    c->phase != C25_PHASE_LINGER) {
+	    c->phase != C25_PHASE_WAIT && c->phase != C25_PHASE_LINGER) {
 		if (!c25_http_turn_left(l, c->from->turn)) {
 			c->turn_over = true;
 			break;
@@ -337,12 +339,31 @@ on_writable(struct c25_http_conn *c)
 static void
 await(struct c25_http_conn *c)
 {
-	unsigned want = c->out.len != 0 || c->turn_over ? C25_WRITE : C25_READ;
+	unsigned want = c->out.len != 0 || c->turn_over ? C25_WRITE :
+		c->phase == C25_PHASE_WAIT ? 0 : C25_READ;
 
 	if (want == c->events)
 		return;
 	c->events = want;
 	c25_watch_events(c->watch, want);
+}
+
+void
+c25_http_resume(struct c25_http_later *later)
+{
+	struct c25_http_conn *c = later->conn;
+
+	free(later);
+	if (c == NULL)
+		return;
+	c->phase = C25_PHASE_BODY;
+	if (!c25_http_again(c)) {
+		c25_http_conn_free(c);
+		return;
+	}
+	/* what has come meanwhile is for its next turn */
+	c->turn_over = c->phase == C25_PHASE_IDLE;
+	await(c);
 }
 
 static void
@@ -373,7 +394,7 @@ static bool
 on_deadline(struct c25_http_conn *c)
 {
 	if (c->out.len != 0 || c->phase == C25_PHASE_IDLE ||
-	    c->phase == C25_PHASE_LINGER)
+	    c->phase == C25_PHASE_WAIT || c->phase == C25_PHASE_LINGER)
 		return false;
 	c25_http_fail(c25_http_reply_start(c->listener), 408,
 		"the request was not complete after %u seconds",

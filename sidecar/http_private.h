@@ -48,6 +48,7 @@ enum c25_http_phase {
 	C25_PHASE_IDLE,		/* nothing of a request is there */
 	C25_PHASE_HEAD,		/* part of a head is there */
 	C25_PHASE_BODY,		/* the head was let in */
+	C25_PHASE_WAIT,		/* it is answered later; nothing is read */
 	C25_PHASE_LINGER,		/* done; what still comes is dropped, as
 				 * closing at once would reset the connection
 				 * under the answer */
@@ -81,6 +82,12 @@ struct c25_http_conn {
 	bool begun;			/* bytes of TLS have come */
 	bool head_only;			/* HEAD: leave out the body */
 	bool keep;			/* the connection, after this answer */
+	struct c25_http_later *later;	/* who holds it in C25_PHASE_WAIT */
+};
+
+/* A request that is answered later. */
+struct c25_http_later {
+	struct c25_http_conn *conn;	/* NULL: it has gone */
 };
 
 struct c25_http_listener {
@@ -116,6 +123,9 @@ struct c25_http_reply *c25_http_reply_start(struct c25_http_listener *l);
  * has room for a NUL. Returns: bytes used, or -1: drop the connection.
  */
 ssize_t c25_http_take(struct c25_http_conn *c, char *data, size_t len);
+
+/* Handle the request again that waited. Returns: as c25_http_reply_send(). */
+bool c25_http_again(struct c25_http_conn *c);
 
 /* Refuse the request, whose body was not read, with l->reply. Returns: as
  * c25_http_reply_send(). */

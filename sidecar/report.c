@@ -131,6 +131,30 @@ datapath_stats(struct c25_buf *out, const struct c25_nat_stats *n)
 		n->packets[C25_COUNT_CONNECTOR_REFUSED]);
 }
 
+static void
+verify_stats(struct c25_buf *out, const struct c25_verify_stats *v)
+{
+	static const char *const names[C25_VERDICTS] = {
+		[C25_VERDICT_OK] = "serve.verify.ok",
+		[C25_VERDICT_NO_DOMAIN] = "serve.verify.nodomain",
+		[C25_VERDICT_FOREIGN] = "serve.verify.foreign",
+		[C25_VERDICT_OTHER] = "serve.verify.other",
+		[C25_VERDICT_BOGUS] = "serve.verify.bogus",
+		[C25_VERDICT_LATER] = "serve.verify.later",
+	};
+	int i;
+
+	for (i = 0; i < C25_VERDICTS; i++)
+		if (names[i] != NULL)
+			number(out, names[i], v->verdicts[i]);
+	number(out, "serve.verify.waited", v->waited);
+	number(out, "serve.verify.names", v->names);
+	number(out, "serve.verify.lookups", v->lookups);
+	number(out, "serve.verify.lookups.pending", v->pending);
+	number(out, "serve.verify.lookups.failed", v->failures);
+	number(out, "serve.verify.lookups.bogus", v->bogus);
+}
+
 void
 c25_report_stats(struct c25_buf *out, const struct c25_report_stats *s)
 {
@@ -156,6 +180,7 @@ c25_report_stats(struct c25_buf *out, const struct c25_report_stats *s)
 	for (i = 1; i < C25_WIRE_CODES; i++)
 		c25_buf_format(out, "serve.code.%d=%" PRIu64 "\n", i,
 			s->serve.codes[i]);
+	verify_stats(out, &s->verify);
 	number(out, "mappings.current", s->mappings);
 	number(out, "store.pending", s->store.pending);
 	number(out, "store.written", s->store.written);

@@ -73,6 +73,7 @@ struct c25_report_stats {
 	struct c25_usage usage;		/* all zero without a table */
 	struct c25_push_stats push;
 	struct c25_serve_stats serve;
+	struct c25_verify_stats verify;
 	struct c25_store_stats store;
 	struct c25_nat_stats nat;
 	uint64_t mappings;

@@ -45,6 +45,7 @@ struct c25_serve {
 	const struct c25_config *cfg;	/* NULL: no connector role */
 	struct c25_mappings *mappings;
 	struct c25_guard *guard;	/* signatures */
+	struct c25_verify *verify;	/* destinations */
 	struct source *sources;		/* sorted by address */
 	size_t source_count;
 	struct named *apps;		/* sorted by name */
@@ -56,6 +57,7 @@ struct c25_serve {
 	uint64_t own_due_ms;
 	struct c25_wire_request request;
 	uint8_t *codes;
+	uint8_t *verdicts;		/* beside them; enum c25_verdict */
 	size_t code_size;
 	uint32_t *seen;			/* hash set of entry index + 1 */
 	size_t seen_size;		/* allocated */
@@ -82,6 +84,7 @@ c25_serve_new(struct c25_serve **out, struct c25_error *err)
 
 	*out = NULL;
 	if (s == NULL || (s->guard = c25_guard_new(wall_s())) == NULL ||
+	    (s->verify = c25_verify_new()) == NULL ||
 	    c25_mappings_new(0, 0, &s->mappings) != 0) {
 		c25_serve_free(s);
 		return c25_fail(err, -ENOMEM, "out of memory");
@@ -115,12 +118,14 @@ c25_serve_free(struct c25_serve *s)
 {
 	if (s == NULL)
 		return;
+	c25_verify_free(s->verify);	/* first: it calls what waits */
 	clear(s);
 	c25_guard_free(s->guard);
 	c25_mappings_free(s->mappings);
 	c25_wire_request_free(&s->request);
 	free(s->own);
 	free(s->codes);
+	free(s->verdicts);
 	free(s->seen);
 	free(s);
 }
@@ -325,14 +330,18 @@ c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
     struct c25_error *err)
 {
 	struct c25_serve n = { .mappings = s->mappings };
+	struct c25_verify_domains *domains = NULL;
 
-	if ((cfg != NULL && c25_config_is_connector(cfg) &&
+	if (c25_verify_domains_new(cfg, &domains) != 0 ||
+	    (cfg != NULL && c25_config_is_connector(cfg) &&
 	    (index_peers(&n, cfg) != 0 || index_apps(&n, cfg) != 0)) ||
 	    c25_guard_configure(s->guard, cfg) != 0) {
+		c25_verify_domains_free(domains);
 		clear(&n);
 		return c25_fail(err, -ENOMEM, "out of memory");
 	}
 	clear(s);
+	c25_verify_configure(s->verify, cfg, domains);
 	s->cfg = cfg != NULL && c25_config_is_connector(cfg) ? cfg : NULL;
 	s->sources = n.sources;
 	s->source_count = n.source_count;
@@ -351,6 +360,7 @@ void
 c25_serve_tick(struct c25_serve *s, uint64_t now_ms)
 {
 	(void)c25_mappings_expire(s->mappings, now_ms, EXPIRE_AT_ONCE);
+	c25_verify_tick(s->verify, now_ms);
 	if (now_ms >= s->own_due_ms) {
 		s->own_due_ms = now_ms + OWN_REFRESH_MS;
 		c25_serve_own_refresh(s);
@@ -474,14 +484,31 @@ seen_start(struct c25_serve *s, size_t count)
 	return true;
 }
 
+/* Is the destination one of the app's domains, as far as is known or (with a
+ * wait) can be found out? */
+static enum c25_verdict
+verify(struct c25_serve *s, uint32_t app, const struct c25_wire_entry *e,
+    uint64_t now_ms, struct c25_verify_wait *wait)
+{
+	if (!s->cfg->apps[app].verify_destinations)
+		return C25_VERDICT_OK;
+	return c25_verify_ask(s->verify, &(struct c25_verify_question){
+	    .app = app, .domain = e->domain,
+	    .destination = &e->destination }, now_ms, wait);
+}
+
 /* All checks of one entry but for the first; what passes is put. */
 static enum c25_wire_code
 decide(struct c25_serve *s, uint32_t peer, const struct c25_wire_entry *e,
-    uint64_t now_ms)
+    uint64_t now_ms, enum c25_verdict *verdict)
 {
 	uint32_t app;
 	enum c25_wire_code code = check(s, peer, e, &app);
 
+	*verdict = code == C25_WIRE_OK ? verify(s, app, e, now_ms, NULL) :
+	    C25_VERDICT_OK;
+	if (*verdict != C25_VERDICT_OK)
+		code = C25_WIRE_OTHER;
 	if (code == C25_WIRE_OK && c25_mappings_put(s->mappings,
 	    s->peers[peer].store, &e->transit, &e->destination,
 	    s->app_store[app], now_ms) < 0)
@@ -489,29 +516,40 @@ decide(struct c25_serve *s, uint32_t peer, const struct c25_wire_entry *e,
 	return code;
 }
 
-void
-c25_serve_entries(struct c25_serve *s, uint32_t peer,
+static void
+decide_all(struct c25_serve *s, uint32_t peer,
     const struct c25_wire_entry *entries, size_t count, uint64_t now_ms,
-    uint8_t *codes)
+    uint8_t *codes, uint8_t *verdicts)
 {
 	bool ready = seen_start(s, count);
 
 	for (size_t i = 0; i < count; i++) {
+		enum c25_verdict verdict = C25_VERDICT_OK;
 		size_t at;
 
 		if (!ready)
 			codes[i] = C25_WIRE_OTHER;
 		else if (seen_find(s, entries, i, &at))
 			codes[i] = C25_WIRE_DUPLICATE;
-		else if ((codes[i] = decide(s, peer, &entries[i],
-		    now_ms)) == C25_WIRE_OK)
+		else if ((codes[i] = decide(s, peer, &entries[i], now_ms,
+		    &verdict)) == C25_WIRE_OK)
 			s->seen[at] = (uint32_t)i + 1;
+		if (verdicts != NULL)
+			verdicts[i] = verdict;
 		s->stats.codes[codes[i]]++;
 		if (codes[i] == C25_WIRE_OK)
 			s->stats.mappings_ok++;
 		else
 			s->stats.mappings_refused++;
 	}
+}
+
+void
+c25_serve_entries(struct c25_serve *s, uint32_t peer,
+    const struct c25_wire_entry *entries, size_t count, uint64_t now_ms,
+    uint8_t *codes)
+{
+	decide_all(s, peer, entries, count, now_ms, codes, NULL);
 }
 
 static int
@@ -523,29 +561,102 @@ say(struct c25_buf *out, int status, const char *why)
 	return status;
 }
 
-/* The body of an admitted request. Returns: the status. */
+static bool
+codes_room(struct c25_serve *s, size_t count)
+{
+	uint8_t *more;
+
+	if (count <= s->code_size)
+		return true;
+	if ((more = realloc(s->codes, count)) == NULL)
+		return false;
+	s->codes = more;
+	if ((more = realloc(s->verdicts, count)) == NULL)
+		return false;
+	s->verdicts = more;
+	s->code_size = count;
+	return true;
+}
+
+/* The message of an entry, if it was refused by its verdict. */
+static const char *
+refusal(void *ctx, size_t i, char buf[static C25_WIRE_WHY_MAX])
+{
+	struct c25_serve *s = ctx;
+
+	_Static_assert(C25_VERIFY_TEXT_MAX <= C25_WIRE_WHY_MAX, "room");
+	return s->verdicts[i] == C25_VERDICT_OK ? NULL : c25_verify_text(
+	    s->verdicts[i], s->request.entries[i].domain, buf);
+}
+
+static void
+resume(void *ctx)
+{
+	c25_http_resume(ctx);
+}
+
+/* Is one of its apps verified? */
+static bool
+asks_for_verified(const struct c25_serve *s)
+{
+	for (size_t i = 0; i < s->request.count; i++) {
+		uint32_t app = find_app(s, s->request.entries[i].app);
+
+		if (app != C25_APP_NONE &&
+		    s->cfg->apps[app].verify_destinations)
+			return true;
+	}
+	return false;
+}
+
+/* Must the request that was parsed wait for lookups? Then it does. */
+static bool
+must_wait(struct c25_serve *s, uint32_t peer,
+    const struct c25_http_request *q, uint64_t now_ms)
+{
+	struct c25_http_later *later = NULL;
+	struct c25_verify_wait *wait;
+	uint32_t app;
+
+	if (q->again || !c25_verify_wanted(s->verify) ||
+	    !asks_for_verified(s) || (wait = c25_verify_wait_new(s->verify,
+	    s->peers[peer].store, now_ms)) == NULL)
+		return false;
+	for (size_t i = 0; i < s->request.count; i++)
+		if (check(s, peer, &s->request.entries[i], &app) ==
+		    C25_WIRE_OK)
+			(void)verify(s, app, &s->request.entries[i], now_ms,
+			    wait);
+	if (c25_verify_wait_left(wait) > 0)
+		later = c25_http_defer(q);
+	if (later != NULL)
+		c25_verify_wait_start(wait, resume, later, now_ms);
+	else
+		c25_verify_wait_free(wait);
+	return later != NULL;
+}
+
+/* The body of an admitted request. Returns: the status, or 0: later. */
 static int
-answer(struct c25_serve *s, uint32_t peer, const char *body, size_t len,
+answer(struct c25_serve *s, uint32_t peer, const struct c25_http_request *q,
     uint64_t now_ms, struct c25_buf *out)
 {
 	struct c25_error err = { "" };
-	int r = c25_wire_request_parse(&s->request, body, len, &err);
+	int r = c25_wire_request_parse(&s->request, q->body, q->body_len,
+	    &err);
 	size_t count = s->request.count;
 
-	if (r == 0 && count > s->code_size) {
-		uint8_t *more = realloc(s->codes, count);
-
-		if (more == NULL) {
-			r = c25_fail(&err, -ENOMEM, "out of memory");
-		} else {
-			s->codes = more;
-			s->code_size = count;
-		}
+	if (r == 0 && !codes_room(s, count))
+		r = c25_fail(&err, -ENOMEM, "out of memory");
+	if (r == 0 && must_wait(s, peer, q, now_ms)) {
+		c25_wire_request_clear(&s->request);
+		return 0;
 	}
 	if (r == 0) {
-		c25_serve_entries(s, peer, s->request.entries, count, now_ms,
-		    s->codes);
-		c25_wire_response_write(out, s->codes, count);
+		decide_all(s, peer, s->request.entries, count, now_ms,
+		    s->codes, s->verdicts);
+		c25_wire_response_write_why(out, s->codes, count, refusal,
+		    s);
 	}
 	c25_wire_request_clear(&s->request);
 	if (r == 0)
@@ -563,15 +674,15 @@ serve(struct c25_serve *s, const struct c25_http_request *q, uint64_t now_ms,
 	uint32_t peer = 0;
 	int status;
 
-	s->stats.requests++;
+	s->stats.requests += !q->again;
 	status = c25_serve_admit(s, &q->source, &peer, &why);
 	if (status != 200)
 		(void)say(out, status, why);
 	else if (c25_guard_body(s->guard, peer, q, wall_s(), &err) != 0)
 		status = say(out, 401, err.text);
 	else
-		status = answer(s, peer, q->body, q->body_len, now_ms, out);
-	if (status != 200)
+		status = answer(s, peer, q, now_ms, out);
+	if (status != 200 && status != 0)
 		s->stats.denied++;
 	return status;
 }
@@ -595,6 +706,12 @@ void
 c25_serve_key(struct c25_serve *s, const struct c25_key *key)
 {
 	c25_guard_key(s->guard, key);
+}
+
+struct c25_verify *
+c25_serve_verify(struct c25_serve *s)
+{
+	return s->verify;
 }
 
 struct c25_mappings *
@@ -625,6 +742,7 @@ void
 c25_serve_stats_reset(struct c25_serve *s)
 {
 	memset(&s->stats, 0, sizeof(s->stats));
+	c25_verify_stats_reset(s->verify);
 }
 
 /* ---- the route ----------------------------------------------------------- */
@@ -669,7 +787,11 @@ route_handle(void *ctx, const struct c25_http_request *q,
 {
 	struct c25_serve *s = ctx;
 
-	p->status = serve(s, q, c25_now_ms(), &p->body);
+	int status = serve(s, q, c25_now_ms(), &p->body);
+
+	if (status == 0)
+		return;		/* resumed when it can be answered */
+	p->status = status;
 	if (p->status == 200 && s->before_reply != NULL)
 		s->before_reply(s->before_reply_ctx);
 	if (p->status == 200)

@@ -42,6 +42,10 @@
  *   1    destination not allowed: outside the app's `destinations`, special
  *        (c25_addr_is_special(), also of the unmapped form), one of this
  *        host's own addresses, or transit or destination IPv4-mapped
+ *   1    the app has verifyDestinations, and the destination isn't known to
+ *        be an address of a domain of the app: verify.h. A request that needs
+ *        lookups waits for them and is then decided as a whole, all of the
+ *        above included, by the configuration of that time.
  *   1    the peer's limit of mappings is reached, or no memory
  *
  * Rules: the loop's thread; the configuration given stays valid and
@@ -60,6 +64,7 @@
 #include "http.h"
 #include "keys.h"
 #include "mapping.h"
+#include "verify.h"
 #include "wire.h"
 
 struct c25_serve;
@@ -76,6 +81,8 @@ void c25_serve_free(struct c25_serve *s);		/* NULL is fine */
  * Take peers and apps from a configuration; mappings that it no longer
  * allows (peer gone, app gone or not the peer's, destination) are dropped.
  * Also refreshes the own addresses. `cfg` NULL: no connector role.
+ * What was accepted before an app was given verifyDestinations stays until it
+ * is sent again or expires.
  * Returns: 0; -ENOMEM, and everything is as before.
  */
 int c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
@@ -92,7 +99,8 @@ int c25_serve_restore(struct c25_serve *s, const char *peer,
 	const struct c25_addr *transit, const struct c25_addr *destination,
 	const char *app, uint64_t sent_ms) __attribute__((warn_unused_result));
 
-/* Each second or so: expire mappings, refresh own addresses (each 30 s). */
+/* Each second or so: expire mappings, end waits for lookups, refresh own
+ * addresses (each 30 s). */
 void c25_serve_tick(struct c25_serve *s, uint64_t now_ms);
 
 /* Read the host's addresses (getifaddrs); keeps the old ones on failure. */
@@ -131,6 +139,9 @@ void c25_serve_key(struct c25_serve *s, const struct c25_key *key);
  */
 int c25_serve_request(struct c25_serve *s, const struct c25_addr *source,
 	const char *body, size_t len, uint64_t now_ms, struct c25_buf *out);
+
+/* What verifies destinations: give it a resolver; its statistics. */
+struct c25_verify *c25_serve_verify(struct c25_serve *s);
 
 /* The mappings, for list_mappings, statistics and the datapath. */
 struct c25_mappings *c25_serve_mappings(struct c25_serve *s);

@@ -141,6 +141,7 @@ print_stats(struct c25_daemon *d, struct c25_buf *out)
 	s.up_ms = c25_now_ms() - d->start_ms;
 	s.elapsed_ms = c25_now_ms() - d->reset_ms;
 	s.serve = *c25_serve_stats(d->serve);
+	c25_verify_stats(c25_serve_verify(d->serve), &s.verify);
 	s.mappings = c25_mappings_count(c25_serve_mappings(d->serve));
 	c25_store_stats(c25_persist_store(d->persist), &s.store);
 	c25_nat_stats(d->nat, &s.nat);

@@ -387,10 +387,36 @@ c25_wire_message(enum c25_wire_code code)
 	return (unsigned)code < C25_WIRE_CODES ? messages[code] : "";
 }
 
+/* One that isn't OK. */
+static void
+write_refusal(struct c25_buf *out, unsigned code, const char *message)
+{
+	char *p;
+
+	c25_buf_format(out, "{\"code\":%u", code);
+	if (!c25_buf_reserve(out, ENTRY_BYTES + ESCAPE_BYTES *
+	    strlen(message)))
+		return;
+	p = write_member(out->data + out->len, "\"message\":\"", message);
+	*p++ = '}';
+	*p = '\0';
+	out->len = (size_t)(p - out->data);
+}
+
 void
 c25_wire_response_write(struct c25_buf *out, const uint8_t *codes,
 	size_t count)
 {
+	c25_wire_response_write_why(out, codes, count, NULL, NULL);
+}
+
+void
+c25_wire_response_write_why(struct c25_buf *out, const uint8_t *codes,
+	size_t count, const char *(*why)(void *ctx, size_t i,
+	char buf[static C25_WIRE_WHY_MAX]), void *ctx)
+{
+	char buf[C25_WIRE_WHY_MAX];
+
 	c25_buf_clear(out);
 	if (count == 0) {
 		c25_buf_lit(out, "{}");
@@ -400,11 +426,15 @@ c25_wire_response_write(struct c25_buf *out, const uint8_t *codes,
 	for (size_t i = 0; i < count; i++) {
 		if (i != 0)
 			c25_buf_lit(out, ",");
-		if (codes[i] == C25_WIRE_OK)
+		if (codes[i] == C25_WIRE_OK) {
 			c25_buf_lit(out, "{}");
-		else
-			c25_buf_format(out, "{\"code\":%u,\"message\":\"%s\"}",
-				codes[i], c25_wire_message(codes[i]));
+		} else {
+			const char *text = why != NULL ? why(ctx, i, buf) :
+				NULL;
+
+			write_refusal(out, codes[i], text != NULL ? text :
+				c25_wire_message(codes[i]));
+		}
 	}
 	c25_buf_lit(out, "]}");
 }

@@ -117,6 +117,15 @@ void c25_wire_response_free(struct c25_wire_response *p);
 void c25_wire_response_write(struct c25_buf *out, const uint8_t *codes,
 	size_t count);
 
+/*
+ * The same; why(ctx, i, buf) gives the message of entry i in place of the
+ * standard one, or NULL. `buf` is room for it.
+ */
+#define C25_WIRE_WHY_MAX 1280
+void c25_wire_response_write_why(struct c25_buf *out, const uint8_t *codes,
+	size_t count, const char *(*why)(void *ctx, size_t i,
+	char buf[static C25_WIRE_WHY_MAX]), void *ctx);
+
 /* The standard message of a code, "" for C25_WIRE_OK. */
 const char *c25_wire_message(enum c25_wire_code code);
 

@@ -15,7 +15,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 setup_build_packages="build-essential pkg-config binutils
 	libwebsockets-dev libcjson-dev libsodium-dev libevent-dev libssl-dev
 	libnghttp2-dev libsqlite3-dev libmnl-dev libcap-ng-dev libseccomp-dev
-	check"
+	libunbound-dev check"
 setup_demo_packages="nsd bind9-dnsutils nftables iproute2 curl busybox"
 setup_test_packages="python3 python3-pytest python3-pytest-timeout
 	python3-dnspython python3-h2 python3-cryptography openssl ldnsutils

@@ -313,6 +313,26 @@ START_TEST(defaults)
 }
 END_TEST
 
+START_TEST(resolver)
+{
+	struct c25_config *cfg = good("{" POOLS ", 'apps': [{ 'name': 'a', "
+		"'domains': ['a.example'], 'verifyDestinations': true }, "
+		"{ 'name': 'b' }], 'resolver': { 'forward': ['10.0.0.53', "
+		"'::ffff:10.0.0.54@5353'], 'insecureDomains': ['CORP.'] } }");
+
+	ck_assert(cfg->apps[0].verify_destinations);
+	ck_assert(!cfg->apps[1].verify_destinations);
+	ck_assert_uint_eq(cfg->resolver.forward_count, 2);
+	ck_assert_uint_eq(cfg->resolver.forward[0].port, 53);
+	ck_assert_uint_eq(cfg->resolver.forward[1].port, 5353);
+	ck_assert_uint_eq(cfg->resolver.forward[1].addr.family, C25_V4);
+	ck_assert(!cfg->resolver.anchors_given);
+	ck_assert_uint_eq(cfg->resolver.insecure.count, 1);
+	ck_assert_str_eq(cfg->resolver.insecure.items[0], "corp");
+	c25_config_free(cfg);
+}
+END_TEST
+
 /* ---- good ones ---------------------------------------------------------- */
 
 #define APP(rest) CLIENT("{ 'name': 'a', 'connectors': ['t']" rest " }]" \
@@ -333,6 +353,7 @@ END_TEST
 	"://127.0.0.1:1'" rest " }, 'apps': [], 'peers': " \
 	"[{ 'name': 'p', 'addresses': ['::1'] }] }"
 #define LIMITS(rest) CLIENT("], 'limits': { " rest " }")
+#define RESOLVER(rest) CLIENT("], 'resolver': { " rest " }")
 
 #define L63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define L61 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -348,6 +369,13 @@ static const char *const good_rows[] = {
 	APP(", 'domains': ['" L63 "." L63 "." L63 "." L61 "']"),
 	APP(", 'domains': ['a.example', 'a.example']"),
 	APP(", 'destinations': ['0.0.0.0/0', '::/0', '10.0.0.1']"),
+	APP(", 'domains': ['a.example'], 'verifyDestinations': true"),
+	APP(", 'verifyDestinations': false"),
+	RESOLVER(""),
+	RESOLVER("'forward': ['10.0.0.53', '10.0.0.53@5353', 'fd00::1@53']"),
+	RESOLVER("'trustAnchors': []"),
+	RESOLVER("'trustAnchors': ['/a.key', '/b.key'], 'insecureDomains': "
+		"['corp', 'Home.Arpa.']"),
 	CLIENT("{ 'name': 'caf\xc3\xa9 & co' }]"),
 	CONNECTOR("," URL),
 	CONNECTOR(", 'url': 'https://connector.example'"),
@@ -469,7 +497,7 @@ static const struct bad_row bad_rows[] = {
 	/* keys */
 	{ CLIENT("], @@'poools': 1"), "poools: unknown key: known here are "
 		"runDir, stateDir, user, group, pools, apps, connectors, self, "
-		"listen, limits, peers, dns, table and datapath" },
+		"listen, limits, peers, resolver, dns, table and datapath" },
 	{ CLIENT("], @@'RunDir': 1"), "RunDir: unknown key: did you mean "
 		"\"runDir\"?" },
 	{ CLIENT("], 'table': { @@'x': 1 }"), "x: unknown key: known here "
@@ -571,6 +599,27 @@ static const struct bad_row bad_rows[] = {
 	{ APP(", 'domains': [@@'10.0.0.1']"), "domain \"10.0.0.1\": ends in "
 		"a number, as addresses do" },
 	{ APP(", 'domains': [@@'fd00::1']"), "domain \"fd00::1\": has a ':'" },
+	{ CLIENT("{ 'name': @@'a', 'verifyDestinations': true }]"), "app "
+		"\"a\": verifyDestinations without \"domains\": list" },
+	{ APP(", 'verifyDestinations': @@1"), "verifyDestinations: must be" },
+	/* the resolver */
+	{ RESOLVER("'forward': @@[]"), "forward: has 0 servers" },
+	{ RESOLVER("'forward': @@['::','::','::','::','::','::','::','::',"
+		"'::']"), "forward: has 9 servers: 1 to 8" },
+	{ RESOLVER("'forward': [@@'ns.example']"), "forward \"ns.example\": "
+		"is no server" },
+	{ RESOLVER("'forward': [@@'10.0.0.53:53']"), "forward \"10.0.0.53:53\""
+		": is no server" },
+	{ RESOLVER("'forward': [@@'10.0.0.53@']"), "forward" },
+	{ RESOLVER("'forward': [@@'10.0.0.53@0']"), "forward" },
+	{ RESOLVER("'forward': [@@'10.0.0.53@053']"), "forward" },
+	{ RESOLVER("'forward': [@@'10.0.0.53@65536']"), "forward" },
+	{ RESOLVER("'forward': [@@'10.0.0.53@5 ']"), "forward" },
+	{ RESOLVER("'forward': [@@'@53']"), "forward" },
+	{ RESOLVER("'trustAnchors': [@@'']"), "trustAnchors: " },
+	{ RESOLVER("'insecureDomains': [@@'*.corp']"), "insecureDomains "
+		"\"*.corp\": names below it are always meant" },
+	{ RESOLVER("'insecureDomains': [@@'a b']"), "insecureDomains \"a b\"" },
 	/* ranges */
 	{ APP(", 'destinations': [@@'10.1.0.0/8']"), "destinations "
 		"\"10.1.0.0/8\": has bits set beyond its prefix: 10.0.0.0/8 "
@@ -1457,6 +1506,7 @@ main(void)
 	tcase_add_test(tc, sample_placeholder);
 	tcase_add_test(tc, defaults);
 	tcase_add_test(tc, user);
+	tcase_add_test(tc, resolver);
 	ADD_ROWS(tc, good_ones, good_rows);
 	ADD_ROWS(tc, urls, url_rows);
 	tcase_add_test(tc, peer_app_twice);

@@ -68,8 +68,38 @@ slow(void *ctx, const struct c25_http_request *q, struct c25_http_reply *p)
 	    start.tv_nsec < 2000000);
 }
 
+static struct c25_http_later *later;	/* of the last that waits */
+static unsigned resumed;
+
+/* Echoes once it is resumed. */
+static void
+patient(void *ctx, const struct c25_http_request *q,
+    struct c25_http_reply *p)
+{
+	if (q->again) {
+		resumed++;
+		echo(ctx, q, p);
+		return;
+	}
+	ck_assert_ptr_null(later);
+	later = c25_http_defer(q);
+	ck_assert_ptr_nonnull(later);
+}
+
+static void
+resume(void)
+{
+	struct c25_http_later *l = later;
+
+	later = NULL;
+	c25_http_resume(l);
+}
+
 static const struct c25_http_route routes[] = {
 	{ .path = "/slow", .method = "GET", .handle = slow },
+	{ .path = "/later", .method = "POST", .body_max = 1000,
+	    .handle = patient },
+	{ .path = "/idle", .method = "GET", .handle = patient },
 	{ .path = "/echo", .method = "POST", .body_max = 1000,
 	    .handle = echo },
 	{ .path = "/get", .method = "GET", .handle = echo },
@@ -104,7 +134,8 @@ setup(void)
 	ck_assert_msg(c25_loop_new(&loop, &err) == 0, "%s", err.text);
 	ck_assert_msg(c25_http_listen(loop, &h, &listener, &err) == 0, "%s",
 	    err.text);
-	handled = 0;
+	handled = resumed = 0;
+	later = NULL;
 	too_late = false;
 	c25_timer_init(&guard, loop, on_guard, NULL);
 	c25_timer_set(&guard, 20000);
@@ -568,6 +599,125 @@ START_TEST(unlisten_drops_connections)
 }
 END_TEST
 
+#define LATER(head, body) "POST /later HTTP/1.1\r\nHost: x\r\n" head \
+	"\r\n\r\n" body
+
+/* Each twice on one connection, a request that needn't wait between them. */
+static const struct {
+	const char *data;
+	const char *answer;
+} later_rows[] = {
+	{ LATER("X-Test: abc\r\nContent-Length: 5", "hello"),
+	    "X-Echo: abc\r\nConn25-Epoch: e1\r\n"
+	    "Connection: keep-alive\r\n\r\nhello" },
+	{ LATER("Transfer-Encoding: chunked", "2\r\nhe\r\n3\r\nllo\r\n"
+	    "0\r\n\r\n"), "\r\n\r\nhello" },
+	{ LATER("Transfer-Encoding: chunked", "0\r\n\r\n"),
+	    "Content-Length: 0\r\n" },
+	{ LATER("Content-Length: 0", ""), "Content-Length: 0\r\n" },
+	{ "\r\nGET /idle HTTP/1.1\r\nHost: y\r\n\r\n",
+	    "Content-Length: 0\r\n" },
+};
+#define LATER_ROWS (int)(sizeof(later_rows) / sizeof(*later_rows))
+
+/* The loop has seen all there is. */
+static void
+settle(void)
+{
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(c25_loop_once(loop, false), 0);
+}
+
+/* Answers keep the order of the requests, and nothing is answered early. */
+START_TEST(answered_later)
+{
+	const char *data = later_rows[_i % LATER_ROWS].data;
+	size_t piece = _i < LATER_ROWS ? 4096 : 1, sent;
+	struct c25_buf b = { 0 };
+	struct raw r;
+
+	c25_buf_str(&b, data);
+	c25_buf_lit(&b, HELLO);
+	c25_buf_str(&b, data);
+	sent = piece < b.len ? piece : b.len;
+	raw_connect(&r, b.data, sent);
+	for (int n = 1; n <= 2; n++) {
+		while (later == NULL) {
+			once();
+			if (r.len == 0 && sent < b.len)
+				raw_send(&r, b.data + sent++, 1);
+		}
+		settle();
+		ck_assert_uint_eq(resumed, n - 1);
+		ck_assert_uint_eq(count(&r.in, "HTTP/1.1 "),
+		    n == 1 ? 0 : 2);
+		resume();
+	}
+	while (count(&r.in, "HTTP/1.1 ") < 3)
+		once();
+	ck_assert_uint_eq(resumed, 2);
+	ck_assert_uint_ge(count(&r.in, later_rows[_i % LATER_ROWS].answer),
+	    2);
+	ck_assert_uint_eq(count(&r.in, "\r\n\r\nhello"),
+	    strstr(data, "llo") != NULL ? 3 : 1);
+	ck_assert(!r.closed);
+	c25_buf_free(&b);
+	raw_free(&r);
+}
+END_TEST
+
+/* While it waits nothing is read, so that nothing has to be kept. */
+START_TEST(who_waits_is_not_read)
+{
+	size_t len = 64u << 20, left;
+	char *data = calloc(1, len + 1);
+	struct raw r;
+	int same = 0;
+
+	ck_assert_ptr_nonnull(data);
+	memset(data, 'x', len);
+	memcpy(data, later_rows[0].data, strlen(later_rows[0].data));
+	raw_connect(&r, data, len);
+	for (left = len; same < 50; same = left == r.len ? same + 1 : 0) {
+		left = r.len;
+		settle();
+	}
+	ck_assert_ptr_nonnull(later);
+	ck_assert_uint_gt(r.len, len / 2);
+	raw_free(&r);
+	settle();
+	resume();
+	free(data);
+}
+END_TEST
+
+/* Nobody is there any more, for one reason or the other. */
+START_TEST(nobody_to_answer)
+{
+	struct raw r;
+
+	raw_connect(&r, later_rows[0].data, strlen(later_rows[0].data));
+	while (later == NULL)
+		once();
+	if (_i == 0) {
+		struct linger now = { .l_onoff = 1 };
+
+		setsockopt(c25_watch_fd(r.watch), SOL_SOCKET, SO_LINGER,
+		    &now, sizeof(now));
+		raw_free(&r);
+		settle();
+	} else {
+		c25_http_unlisten(listener);
+		listener = NULL;
+		while (!r.closed)
+			once();
+		raw_free(&r);
+	}
+	resume();
+	ck_assert_uint_eq(resumed, 0);
+}
+END_TEST
+
 /* ---- the client --------------------------------------------------------- */
 
 static struct c25_http_client *client;
@@ -851,6 +1001,9 @@ main(void)
 	tcase_add_test(tc, room_for_those_who_are_known);
 	tcase_add_test(tc, an_address_that_cannot_be);
 	tcase_add_test(tc, unlisten_drops_connections);
+	tcase_add_loop_test(tc, answered_later, 0, 2 * LATER_ROWS);
+	tcase_add_test(tc, who_waits_is_not_read);
+	tcase_add_loop_test(tc, nobody_to_answer, 0, 2);
 	tcase_add_test(tc, client_and_server);
 	tcase_add_test(tc, client_finds_nobody);
 	tcase_add_test(tc, client_is_freed_at_any_time);

@@ -342,6 +342,84 @@ START_TEST(epochs_differ)
 }
 END_TEST
 
+/* ---- destinations that are verified -------------------------------------- */
+
+static struct c25_verify_name *looked_up;
+
+static int
+on_start(void *ctx, struct c25_verify_name *name, const char *domain,
+    enum c25_family family)
+{
+	looked_up = name;
+	ck_assert_str_eq(domain, "wiki.example");
+	return 0;
+}
+
+static void
+nothing(void *ctx)
+{
+}
+
+#define ENTRY(destination, domain) "{\"transitIPs\":[{\"transitIP\":" \
+	"\"169.254.64.1\",\"destinationIP\":\"" destination "\"," \
+	"\"app\":\"wiki\"" domain "}]}"
+#define WIKI ",\"domain\":\"wiki.example\""
+
+static const struct {
+	const char *body, *answer;
+} verified_rows[] = {
+	{ ENTRY("10.0.0.1", WIKI), "{}" },
+	{ ENTRY("10.0.0.2", WIKI), "{\"code\":1,\"message\":\"destination is "
+	    "no address of wiki.example\"}" },
+	{ ENTRY("10.0.0.1", ""), "{\"code\":1,\"message\":\"this app's "
+	    "destinations are verified: the entry needs its domain\"}" },
+	{ ENTRY("10.0.0.1", ",\"domain\":\"x.example\""), "{\"code\":1,"
+	    "\"message\":\"no domain of this app: x.example\"}" },
+	/* what comes before */
+	{ ENTRY("192.0.2.1", WIKI), "{\"code\":1,\"message\":\"mapping "
+	    "refused\"}" },
+};
+
+START_TEST(verified)
+{
+	static const char demo_verified[] = "{ 'apps': [{ 'name': 'wiki',"
+	    "'domains': ['wiki.example'], 'verifyDestinations': true,"
+	    "'destinations': ['10.0.0.0/8'] }], 'listen': { 'transitIP':"
+	    "'http://127.0.0.1:8025' }, 'peers': [{ 'name': 'edge',"
+	    "'addresses': ['10.9.0.1'], 'apps': ['wiki'] }] }";
+	struct c25_config *old = cfg;
+	struct c25_addr a = addr("10.0.0.1");
+	struct c25_verify_wait *w;
+	struct c25_verify *v = c25_serve_verify(s);
+	struct c25_error err;
+	char want[256];
+
+	cfg = parse(demo_verified);
+	ck_assert_int_eq(c25_serve_configure(s, cfg, &err), 0);
+	c25_config_free(old);
+	c25_verify_resolver(v, on_start, NULL);
+	/* nobody can be made to wait here: come again */
+	ck_assert_int_eq(ask("10.9.0.1", ENTRY("10.0.0.1", WIKI)), 200);
+	ck_assert_ptr_nonnull(strstr(out.data, "again later: wiki.example"));
+	w = c25_verify_wait_new(v, 0, 1000);
+	ck_assert_int_eq(c25_verify_ask(v, &(struct c25_verify_question){
+	    .domain = "wiki.example", .destination = &a }, 1000, w),
+	    C25_VERDICT_WAIT);
+	c25_verify_wait_start(w, nothing, NULL, 1000);
+	c25_verify_answer(v, looked_up, &(struct c25_verify_answer){
+	    .found = C25_FOUND_ANSWER, .addresses = &a, .count = 1 }, 1000);
+	ck_assert_int_eq(ask("10.9.0.1", verified_rows[_i].body), 200);
+	(void)snprintf(want, sizeof(want), "{\"transitIPs\":[%s]}",
+	    verified_rows[_i].answer);
+	ck_assert_str_eq(out.data, want);
+	ck_assert_uint_eq(c25_mappings_count(c25_serve_mappings(s)), _i == 0);
+	/* a mapping that was accepted comes back from the database */
+	ck_assert_int_eq(c25_serve_restore(s, "edge", &(struct c25_addr){
+	    .family = C25_V4, .bytes = { 169, 254, 64, 9 } }, &a, "wiki", 7),
+	    0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -360,6 +438,7 @@ main(void)
 	tcase_add_test(tc, restoring_needs_the_peer_and_the_role);
 	tcase_add_test(tc, an_epoch_can_be_gone_on_with);
 	tcase_add_test(tc, epochs_differ);
+	ADD_ROWS(tc, verified, verified_rows);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

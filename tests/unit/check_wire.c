@@ -233,6 +233,27 @@ START_TEST(response_is_written)
 }
 END_TEST
 
+static const char *
+why(void *ctx, size_t i, char buf[static C25_WIRE_WHY_MAX])
+{
+	ck_assert_ptr_eq(ctx, &why);
+	(void)snprintf(buf, C25_WIRE_WHY_MAX, "\"%zu\\\n", i);
+	return i == 3 ? NULL : buf;
+}
+
+START_TEST(response_is_written_with_other_messages)
+{
+	static const uint8_t codes[] = { 0, 1, 0, 3 };
+	struct c25_buf b = { 0 };
+
+	c25_wire_response_write_why(&b, codes, 4, why, (void *)&why);
+	ck_assert_str_eq(b.data, "{\"transitIPs\":[{},{\"code\":1,"
+	    "\"message\":\"\\u00221\\u005c\\u000a\"},{},{\"code\":3,"
+	    "\"message\":\"peer has no address of that family\"}]}");
+	c25_buf_free(&b);
+}
+END_TEST
+
 /* Random changes of good bodies; the sanitizers look on. */
 START_TEST(mutations)
 {
@@ -275,6 +296,7 @@ main(void)
 	ADD_ROWS(tc, response, response_rows);
 	tcase_add_test(tc, response_messages_are_tamed);
 	tcase_add_test(tc, response_is_written);
+	tcase_add_test(tc, response_is_written_with_other_messages);
 	tcase_add_loop_test(tc, mutations, 0, 2);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
