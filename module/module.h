@@ -129,6 +129,7 @@ struct c25_hold {
 	size_t count;
 	struct c25_worker *worker;
 	struct module_qstate *qstate;
+	uint64_t since_us;		/* when it began to wait */
 	struct c25_hold **list;		/* that it is in; NULL: doesn't wait */
 	struct c25_hold *prev, *next;
 };
