@@ -445,6 +445,11 @@ void c25_query_clear(struct module_qstate *qstate, int id);
 unsigned c25_query_clients(const struct module_qstate *qstate);
 /* Say why in a log line, at most once a minute for each reason. */
 void c25_query_complain(struct c25_worker *w, enum c25_failure why);
+
+/* So many clients asked for a matched name: count them, and log the query if
+ * the policy says so. */
+void c25_query_matched(struct c25_worker *w, struct query_info *q,
+	unsigned clients);
 /* What to tell the client about a failure of ours. */
 const char *c25_query_failure_text(enum c25_failure why);
 

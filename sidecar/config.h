@@ -226,6 +226,8 @@ struct c25_config {
 
 	struct {
 		bool syslog;		/* default false: stderr */
+		bool queries;		/* of matched names, by Unbound;
+					 * default false */
 	} log;
 
 	struct c25_config_block *blocks;	/* private: the memory */

@@ -728,6 +728,8 @@ read_log(struct c25_config_reader *r, const cJSON *json, void *to)
 {
 	static const struct c25_reader_key keys[] = {
 		C25_KEY(struct c25_config, log.syslog, "to", read_log_to),
+		C25_KEY(struct c25_config, log.queries, "queries",
+			c25_reader_bool),
 	};
 
 	c25_reader_object(r, json, C25_KEYS(keys), to);

@@ -11,7 +11,7 @@ import pytest
 
 from harness.conn25 import (CHECKCONF, CONTROL, Conn25d, client_config,
                             connector_config)
-from harness.wait import scaled
+from harness.wait import scaled, wait_for
 
 
 def run(*argv):
@@ -270,3 +270,28 @@ def test_log_to_syslog(keeper):
             message = listener.recv(4096).decode()
     assert re.match(rf"<30>.* conn25d\[{daemon.process.pid}\]: ", message)
     assert "running: version" not in daemon.process.log()
+
+
+def test_queries_of_matched_names_are_logged_on_request(fresh):
+    world = fresh()
+
+    def logged():
+        return re.findall(r"conn25: query (\S+) (\S+) IN",
+                          world.unbound.process.log())
+    world.magic("wiki.corp.example", "A")
+    assert logged() == []
+    world.client.configure(dict(world.client.config,
+                                log={"queries": True}))
+    world.client.reload()
+    for _ in range(2):      # the second from what is kept
+        world.magic("wiki.corp.example", "A")
+    world.ask("wiki.corp.example", "TXT")
+    world.ask("plain.example", "A")
+    wait_for(lambda: logged() == [("wiki.corp.example.", "A"),
+                                  ("wiki.corp.example.", "A"),
+                                  ("wiki.corp.example.", "TXT")],
+             lambda: f"the queries in the log: {logged()}")
+    world.client.configure(dict(world.client.config, log={}))
+    world.client.reload()
+    world.magic("wiki.corp.example", "A")
+    assert len(logged()) == 3

@@ -351,6 +351,8 @@ END_TEST
 
 static const char *const good_rows[] = {
 	APP(""),
+	CLIENT("], 'log': { 'to': 'syslog', 'queries': true }"),
+	CLIENT("], 'log': { 'to': 'stderr' }"),
 	APP(", 'domains': []"),
 	APP(", 'domains': ['a', 'A.Example.', '_x.y-z.example', '*.com']"),
 	APP(", 'domains': ['xn--bcher-kva.example', '1.2.3.4a']"),
@@ -479,6 +481,8 @@ static const struct bad_row bad_rows[] = {
 		"\"peers\" (for a connector): add one of them" },
 	{ "{" POOLS "}", "configuration: \"apps\" is missing" },
 	{ "{ 'peers': [] }", "configuration: \"apps\" is missing" },
+	{ CLIENT("], 'log': { 'to': @@'journal' }"), "to: must be \"stderr\" "
+		"or \"syslog\"" },
 	/* keys */
 	{ CLIENT("], @@'poools': 1"), "poools: unknown key: known here are "
 		"runDir, stateDir, user, group, pools, apps, connectors, self, "
