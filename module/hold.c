@@ -78,6 +78,9 @@ static void hold_release(struct c25_worker *w, struct c25_query *q)
 	hold_unlink(&q->hold);
 	w->hold_count--;
 	q->held = true;
+	if (w->table != NULL)
+		c25_table_count_held(w->table->table, w->number,
+			c25_now_us() - q->hold.since_us);
 	mesh_run(qstate->env->mesh, qstate->mesh_info, module_event_pass,
 		NULL);
 }
@@ -142,6 +145,7 @@ bool c25_hold_start(struct module_qstate *qstate, struct c25_worker *w,
 		return false;
 	h->worker = w;
 	h->qstate = qstate;
+	h->since_us = c25_now_us();
 	hold_link(h, &w->holds);
 	w->hold_count++;
 	c25_state_count(w, C25_STAT_HELD, c25_query_clients(qstate));

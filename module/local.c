@@ -58,7 +58,7 @@ static void local_change(const struct c25_ask *ask, struct c25_worker *w,
 	struct dns_msg real = { .qinfo = *ask->q, .rep = rep }, *out;
 	enum c25_failure why;
 
-	c25_state_count(w, C25_STAT_MATCHED, 1);
+	c25_query_matched(w, &real.qinfo, 1);
 	if (local_answer(ask, w, v, &real, &out, &why) != C25_ANSWER_OK) {
 		local_servfail(rep);
 		(void)edns_opt_list_append_ede(ask->options, ask->region,

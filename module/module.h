@@ -129,6 +129,7 @@ struct c25_hold {
 	size_t count;
 	struct c25_worker *worker;
 	struct module_qstate *qstate;
+	uint64_t since_us;		/* when it began to wait */
 	struct c25_hold **list;		/* that it is in; NULL: doesn't wait */
 	struct c25_hold *prev, *next;
 };
@@ -444,6 +445,11 @@ void c25_query_clear(struct module_qstate *qstate, int id);
 unsigned c25_query_clients(const struct module_qstate *qstate);
 /* Say why in a log line, at most once a minute for each reason. */
 void c25_query_complain(struct c25_worker *w, enum c25_failure why);
+
+/* So many clients asked for a matched name: count them, and log the query if
+ * the policy says so. */
+void c25_query_matched(struct c25_worker *w, struct query_info *q,
+	unsigned clients);
 /* What to tell the client about a failure of ours. */
 const char *c25_query_failure_text(enum c25_failure why);
 

@@ -61,6 +61,15 @@ const char *c25_query_failure_text(enum c25_failure why)
 	return failure_texts[why];
 }
 
+void c25_query_matched(struct c25_worker *w, struct query_info *q,
+	unsigned clients)
+{
+	c25_state_count(w, C25_STAT_MATCHED, clients);
+	if (clients > 0 && w->policy != NULL &&
+	    c25_policy_log_queries(w->policy))
+		log_query_info(NO_VERBOSE, "conn25: query", q);
+}
+
 void c25_query_complain(struct c25_worker *w, enum c25_failure why)
 {
 	atomic_uint_least64_t *last = &w->module->failure_logged_ms[why];
@@ -204,7 +213,7 @@ bool c25_query_answer_stale(struct module_qstate *qstate,
 		return false;
 	qstate->return_msg = out;
 	c25_state_count(w, C25_STAT_QUERIES, clients);
-	c25_state_count(w, C25_STAT_MATCHED, clients);
+	c25_query_matched(w, &qstate->qinfo, clients);
 	c25_stale_note(qstate, clients);
 	return true;
 }
@@ -229,7 +238,7 @@ static void query_finish(struct module_qstate *qstate, int id,
 	 * for an old answer under the public key. */
 	qstate->no_cache_lookup = 1;
 	c25_state_count(w, C25_STAT_QUERIES, clients);
-	c25_state_count(w, C25_STAT_MATCHED, clients);
+	c25_query_matched(w, &qstate->qinfo, clients);
 	if (clients == 0 && !c25_answer_is_own(v))
 		return;
 	if (!c25_answer_is_own(v) && (real == NULL ||
@@ -344,7 +353,7 @@ static bool query_is_known(struct module_qstate *qstate, int id,
 	if (due && c25_cache_claim_refetch(qstate))
 		qstate->need_refetch = 1;
 	c25_state_count(w, C25_STAT_QUERIES, ask.clients);
-	c25_state_count(w, C25_STAT_MATCHED, ask.clients);
+	c25_query_matched(w, &qstate->qinfo, ask.clients);
 	return true;
 }
 

@@ -157,6 +157,7 @@ c25_compile(const struct c25_config *cfg, const uint16_t *connector_regs,
 		.ranges = s.ranges, .range_count = s.range_count,
 		.exclude = s.exclude, .exclude_count = cfg->dns.exclude.count,
 		.max_ttl_s = cfg->dns.max_ttl_s, .hold_ms = cfg->dns.hold_ms,
+		.log_queries = cfg->log.queries,
 	};
 	r = c25_policy_compile(&spec, generation, hash_key, blob, len_bytes,
 		err);

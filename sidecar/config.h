@@ -243,6 +243,12 @@ struct c25_config {
 		bool remove_at_stop;	/* default false */
 	} datapath;
 
+	struct {
+		bool syslog;		/* default false: stderr */
+		bool queries;		/* of matched names, by Unbound;
+					 * default false */
+	} log;
+
 	struct c25_config_block *blocks;	/* private: the memory */
 };
 
@@ -298,7 +304,8 @@ int c25_config_load(const char *file, struct c25_config **out,
 	__attribute__((warn_unused_result));
 
 /*
- * The same for a text in memory; pure. `file` is the name for messages.
+ * The same for a text in memory, without what this host lacks for it (its
+ * group); pure. `file` is the name for messages.
  * Returns: 0; -EINVAL; -EFBIG; -ENOMEM.
  */
 int c25_config_parse(const char *text, size_t len, const char *file,

@@ -8,6 +8,8 @@
 #include "config_private.h"
 #include "config_reader.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -590,6 +592,105 @@ check_verified(struct c25_config_reader *r)
 				c25_config_shown(shown, cfg->apps[i].name));
 }
 
+struct hashed {
+	uint64_t hash;			/* of name and kind */
+	size_t index;			/* in cfg->domains */
+};
+
+static int
+hashed_cmp(const void *a, const void *b)
+{
+	const struct hashed *x = a, *y = b;
+
+	if (x->hash != y->hash)
+		return x->hash < y->hash ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static bool
+same_domain(const struct c25_spec_domain *a, const struct c25_spec_domain *b)
+{
+	return a->wildcard == b->wildcard && c25_name_eq(&a->name, &b->name);
+}
+
+/* A domain of two apps is the first one's, unless this host serves one. */
+static void
+check_domains(struct c25_config_reader *r)
+{
+	static const uint8_t key[16];	/* the file is nobody's attack */
+	const struct c25_config *cfg = r->cfg;
+	const struct c25_spec_domain *d, *first;
+	char text[C25_NAME_TEXT_MAX], shown[2][C25_SHOWN_MAX];
+	struct hashed *all;
+	size_t i, n = cfg->domain_count;
+
+	all = room_for(r, n, sizeof(*all));
+	if (all == NULL)
+		return;
+	for (i = 0; i < n; i++) {
+		d = &cfg->domains[i];
+		all[i] = (struct hashed){ c25_hash(key, d->name.wire,
+			d->name.len) ^ d->wildcard, i };
+	}
+	qsort(all, n, sizeof(*all), hashed_cmp);
+	for (i = 1; i < n; i++) {
+		first = &cfg->domains[all[i - 1].index];
+		d = &cfg->domains[all[i].index];
+		if (all[i].hash != all[i - 1].hash || d->app == first->app ||
+		    !same_domain(d, first) ||
+		    c25_config_app_self(cfg, d->app))
+			continue;
+		(void)c25_name_to_text(d->name.wire, d->name.len, text);
+		warn_at(r, r->domain_at[all[i].index], "domain \"%s%s\": "
+			"app \"%s\" of line %u has it, and the first one "
+			"counts: remove it from one of them",
+			d->wildcard ? "*." : "",
+			c25_config_shown(shown[0], text),
+			c25_config_shown(shown[1], cfg->apps[first->app].name),
+			line_of(r, r->domain_at[all[i - 1].index]));
+	}
+	free(all);
+}
+
+/* Apps without a way, and peers without an app. */
+static void
+check_empty(struct c25_config_reader *r)
+{
+	const struct c25_config *cfg = r->cfg;
+	char shown[C25_SHOWN_MAX];
+
+	for (size_t i = 0; c25_config_is_client(cfg) && i < cfg->app_count;
+			i++)
+		if (cfg->apps[i].connectors.count == 0 &&
+				cfg->apps[i].domain_count > 0)
+			warn_at(r, cfg->apps[i].at, "app \"%s\": has no "
+				"\"connectors\": clients get magic addresses "
+				"that lead nowhere",
+				c25_config_shown(shown, cfg->apps[i].name));
+	for (size_t i = 0; i < cfg->peer_count; i++)
+		if (cfg->peers[i].app_count +
+				cfg->peers[i].unknown_apps.count == 0)
+			warn_at(r, cfg->peers[i].at, "peer \"%s\": has no "
+				"\"apps\": whatever it asks for is refused",
+				c25_config_shown(shown, cfg->peers[i].name));
+}
+
+/* Of no use to whom the file is only shown. */
+static void
+check_group(struct c25_config_reader *r)
+{
+	char shown[C25_SHOWN_MAX];
+
+	if (!r->host || r->cfg->group == NULL)
+		return;
+	errno = 0;
+	if (getgrnam(r->cfg->group) == NULL && (errno == 0 ||
+			errno == ENOENT || errno == ESRCH))
+		warn_at(r, r->group_at, "group \"%s\": this host has no such "
+			"group: make it with 'groupadd -r', or name another",
+			c25_config_shown(shown, r->cfg->group));
+}
+
 static void
 check_roles(struct c25_config_reader *r)
 {
@@ -639,6 +740,10 @@ c25_config_check(struct c25_config_reader *r)
 	check_pool_pairs(r);
 	if (c25_config_is_client(r->cfg))
 		check_tags(r);
+	if (c25_config_is_client(r->cfg))
+		check_domains(r);
+	check_empty(r);
+	check_group(r);
 	check_keys(r);
 	if (c25_config_is_connector(r->cfg))
 		check_destinations(r);

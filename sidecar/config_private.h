@@ -108,6 +108,9 @@ struct c25_config_reader {
 	struct c25_config_refs peer_apps;	/* owner is the peer */
 	struct c25_config_refs peer_addrs;	/* owner is the peer */
 	size_t domain_room;
+	size_t *domain_at;		/* of each of cfg->domains */
+	size_t group_at;		/* of "group" */
+	bool host;			/* compare it with this host's groups */
 	bool no_memory;
 };
 

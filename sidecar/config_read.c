@@ -8,6 +8,7 @@
 #include "config_reader.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -44,6 +45,7 @@ read_account(struct c25_config_reader *r, const cJSON *json, void *to)
 {
 	const char *text = c25_reader_short(r, json, ACCOUNT_BYTES_MAX);
 
+	r->group_at = c25_reader_here(r);
 	if (text != NULL)
 		*(const char **)to = text;
 }
@@ -263,7 +265,8 @@ read_domains(struct c25_config_reader *r, const cJSON *json, void *to)
 	struct c25_why why = { "" };
 
 	if (!c25_reader_expect(r, json, cJSON_IsArray(json),
-	    "an array [...]") || cfg->domains == NULL || !c25_reader_down(r))
+	    "an array [...]") || cfg->domains == NULL ||
+	    r->domain_at == NULL || !c25_reader_down(r))
 		return;
 	app->domains = cfg->domains + cfg->domain_count;
 	cJSON_ArrayForEach(child, json) {
@@ -276,6 +279,7 @@ read_domains(struct c25_config_reader *r, const cJSON *json, void *to)
 			c25_reader_error(r, "domain \"%s\": %s",
 				c25_config_shown(shown, text), why.text);
 		} else {
+			r->domain_at[cfg->domain_count] = c25_reader_here(r);
 			cfg->domains[cfg->domain_count++].app = r->owner;
 			app->domain_count++;
 		}
@@ -338,6 +342,10 @@ read_apps(struct c25_config_reader *r, const cJSON *json, void *to)
 	r->domain_room = count_domains(json);
 	cfg->domains = c25_reader_alloc(r, r->domain_room,
 		sizeof(*cfg->domains));
+	free(r->domain_at);
+	r->domain_at = calloc(r->domain_room + 1, sizeof(*r->domain_at));
+	if (r->domain_at == NULL)
+		r->no_memory = true;
 	c25_reader_each(r, json, cfg->apps, sizeof(*cfg->apps), read_app);
 }
 
@@ -704,6 +712,31 @@ read_datapath(struct c25_config_reader *r, const cJSON *json, void *to)
 			"name the interface of the overlay, such as wg0");
 }
 
+static void
+read_log_to(struct c25_config_reader *r, const cJSON *json, void *to)
+{
+	const char *text = c25_reader_text(r, json);
+
+	if (text == NULL)
+		return;
+	*(bool *)to = strcmp(text, "syslog") == 0;
+	if (strcmp(text, "syslog") != 0 && strcmp(text, "stderr") != 0)
+		c25_reader_error(r, "%s: must be \"stderr\" or \"syslog\"",
+			r->key);
+}
+
+static void
+read_log(struct c25_config_reader *r, const cJSON *json, void *to)
+{
+	static const struct c25_reader_key keys[] = {
+		C25_KEY(struct c25_config, log.syslog, "to", read_log_to),
+		C25_KEY(struct c25_config, log.queries, "queries",
+			c25_reader_bool),
+	};
+
+	c25_reader_object(r, json, C25_KEYS(keys), to);
+}
+
 void
 c25_config_read(struct c25_config_reader *r, const cJSON *tree)
 {
@@ -724,6 +757,7 @@ c25_config_read(struct c25_config_reader *r, const cJSON *tree)
 		{ "dns", read_dns, 0, false },
 		{ "table", read_table, 0, false },
 		{ "datapath", read_datapath, 0, false },
+		{ "log", read_log, 0, false },
 	};
 
 	r->key = "configuration";

@@ -12,7 +12,7 @@
 #include <strings.h>
 
 #define PATH_BYTES_MAX 1024
-#define KEYS_MAX 16		/* keys that one object can have */
+#define KEYS_MAX 24		/* keys that one object can have */
 
 /* ---- where we are, and what is wrong there ------------------------------ */
 
@@ -275,6 +275,11 @@ c25_reader_path(struct c25_config_reader *r, const cJSON *json, void *to)
 {
 	const char *text = c25_reader_short(r, json, PATH_BYTES_MAX);
 
-	if (text != NULL)
-		*(const char **)to = text;
+	if (text == NULL)
+		return;
+	*(const char **)to = text;
+	if (text[0] != '/')
+		c25_config_error_add(r->errs, c25_reader_here(r), true,
+			"%s: is relative to where conn25d happens to be "
+			"started: begin it with '/'", r->key);
 }

@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,8 @@ usage(FILE *to)
 		"  -c FILE  the file to check\n"
 		"  -o       print the compiled policy\n"
 		"  -n       print the kernel's rules as nft does\n"
-		"  -h       print this\n"
+		"  -h, --help     print this\n"
+		"  -V, --version  print the version\n"
 		"Exit status: 0 no errors, 1 errors.\n",
 		C25_CONFIG_FILE_DEFAULT);
 }
@@ -368,9 +370,14 @@ main(int argc, char **argv)
 {
 	const char *file = NULL;
 	enum print print = PRINT_NOTHING;
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
 	int c, r;
 
-	while ((c = getopt(argc, argv, "c:onh")) != -1) {
+	while ((c = getopt_long(argc, argv, "c:onhV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			file = optarg;
@@ -383,6 +390,9 @@ main(int argc, char **argv)
 			break;
 		case 'h':
 			usage(stdout);
+			return EXIT_SUCCESS;
+		case 'V':
+			(void)puts("conn25-checkconf " C25_VERSION);
 			return EXIT_SUCCESS;
 		default:
 			usage(stderr);

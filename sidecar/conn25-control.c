@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,30 +31,52 @@ struct options {
 	const char *conf;
 	const char *socket;
 	bool conf_given;
+	bool quiet;
+	bool json;
 };
+
+static const struct verb {
+	const char *name;
+	const char *argument;
+	const char *columns;		/* of a list, or "" */
+	const char *help;
+} verbs[] = {
+#define ENTRY(name, argument, json, columns, help) \
+	{ #name, argument, columns, help },
+	C25_VERBS(ENTRY)
+#undef ENTRY
+};
+#define VERBS (sizeof(verbs) / sizeof(*verbs))
 
 static void
 usage(FILE *to)
 {
-#define LINE(name, argument, help) { #name " " argument, help },
-	static const struct { const char *verb, *help; } lines[] = {
-		C25_VERBS(LINE)
-	};
-#undef LINE
-	size_t i;
+	const struct verb *v;
+	char left[64];
 
 	(void)fprintf(to,
-"usage: conn25-control [-hV] [-c FILE] [-s SOCKET] VERB [ARGUMENT]\n"
-"  -c FILE    configuration that names runDir\n"
-"             (default " C25_CONFIG_FILE_DEFAULT ")\n"
-"  -s SOCKET  control socket (default runDir/" C25_CONTROL_FILE ")\n"
-"  -h         this text\n"
-"  -V         version\n"
+"usage: conn25-control [-hqV] [--json] [-c FILE] [-s SOCKET] VERB [ARGUMENT]\n"
+"  -c FILE        configuration that names runDir\n"
+"                 (default " C25_CONFIG_FILE_DEFAULT ")\n"
+"  -s SOCKET      control socket (default runDir/" C25_CONTROL_FILE ")\n"
+"  -q, --quiet    print nothing when it works\n"
+"      --json     print lists, lookup, status and statistics as JSON\n"
+"  -h, --help     this text\n"
+"  -V, --version  version\n"
 "verbs:\n");
-	for (i = 0; i < sizeof(lines) / sizeof(*lines); i++)
-		(void)fprintf(to, "  %-18s %s\n", lines[i].verb,
-			lines[i].help);
-	(void)fprintf(to, "without conn25d:\n  %-18s %s\n", "keygen FILE",
+	for (v = verbs; v < verbs + VERBS; v++) {
+		(void)snprintf(left, sizeof(left), "%s%s%s", v->name,
+			*v->argument == '\0' ? "" : " ", v->argument);
+		(void)fprintf(to, strlen(left) > 17 ? "  %s\n%20s%s\n" :
+			"  %-17s%1s%s\n", left, "", v->help);
+		if (*v->columns != '\0')
+			(void)fprintf(to, "%20s%s\n", "", v->columns);
+	}
+	(void)fprintf(to,
+"KEY is, for assignments, of: " C25_VERBS_ASSIGNMENT_KEYS ";\n"
+"for mappings, of: " C25_VERBS_MAPPING_KEYS ". As in: app=wiki\n"
+"domain=*.example.com address=10.0.0.0/8 state=pending; all must hold.\n"
+"without conn25d:\n  %-17s %s\n", "keygen FILE",
 		"write a new private key, print its public key");
 }
 
@@ -170,8 +193,20 @@ connect_to(const char *path)
 
 /* ---- request and reply ------------------------------------------------- */
 
+/* Add a word, with \DDD for bytes that would end it or are not printable. */
+static size_t
+add_word(char *line, size_t size, size_t len, const char *word)
+{
+	const unsigned char *p = (const unsigned char *)word;
+
+	for (; *p != '\0' && len < size; p++)
+		len += (size_t)snprintf(line + len, size - len,
+			*p > ' ' && *p < 0x7f ? "%c" : "\\%03u", *p);
+	return len;
+}
+
 static int
-send_request(int fd, char *const *words, int count)
+send_request(int fd, bool json, char *const *words, int count)
 {
 	char line[C25_CONTROL_LINE_MAX + 1];
 	size_t len = 0, sent = 0;
@@ -180,12 +215,16 @@ send_request(int fd, char *const *words, int count)
 
 	len = (size_t)snprintf(line, sizeof(line), "%.*s",
 		(int)strlen(C25_CONTROL_GREETING) - 1, C25_CONTROL_GREETING);
-	for (i = 0; i < count && len < sizeof(line); i++)
-		len += (size_t)snprintf(line + len, sizeof(line) - len,
-			" %s", words[i]);
-	if (len >= sizeof(line) - 1 || memchr(line, '\n', len) != NULL) {
+	for (i = 0; i < count && len < sizeof(line) - 1; i++) {
+		line[len++] = ' ';
+		len = add_word(line, sizeof(line), len, words[i]);
+		if (i == 0 && json && len < sizeof(line))
+			len += (size_t)snprintf(line + len,
+				sizeof(line) - len, " --json");
+	}
+	if (len >= sizeof(line) - 1) {
 		(void)fprintf(stderr, "conn25-control: %s: the argument is "
-			"too long, or has a line break\n", words[0]);
+			"too long\n", words[0]);
 		return -1;
 	}
 	line[len++] = '\n';
@@ -240,34 +279,59 @@ read_status(int fd, char *buf, size_t size, size_t *len, size_t *rest)
 	return -1;
 }
 
+/* Lists begin with the names of their columns where people read them. */
+static void
+print_header(const struct options *o, const char *verb)
+{
+	const struct verb *v;
+
+	if (o->quiet || o->json || !isatty(STDOUT_FILENO))
+		return;
+	for (v = verbs; v < verbs + VERBS; v++)
+		if (strcmp(v->name, verb) == 0 && *v->columns != '\0')
+			(void)puts(v->columns);
+}
+
+/* Print a piece, or with -q only errors. Returns: whether that worked. */
+static bool
+print_piece(const struct options *o, FILE *to, const char *text, size_t len)
+{
+	return (o->quiet && to == stdout) || len == 0 ||
+		fwrite(text, 1, len, to) == len;
+}
+
 static int
-print_reply(int fd)
+print_reply(int fd, const struct options *o, const char *verb)
 {
 	char buf[65536];
 	size_t len, rest;
 	ssize_t n;
 	int status = read_status(fd, buf, sizeof(buf), &len, &rest);
 	FILE *to = status == 0 ? stdout : stderr;
+	bool ok;
 
 	if (status < 0)
 		return 1;
 	if (status == 1)
 		(void)fputs("error: ", stderr);
-	(void)fwrite(buf + rest, 1, len - rest, to);
-	for (;;) {
+	else
+		print_header(o, verb);
+	ok = print_piece(o, to, buf + rest, len - rest);
+	while (ok) {
 		n = recv(fd, buf, sizeof(buf), 0);
 		if (n == 0 || (n < 0 && errno == ECONNRESET && status == 1))
 			break;
-		if (n > 0 && fwrite(buf, 1, (size_t)n, to) == (size_t)n)
-			continue;
 		if (n < 0 && errno == EINTR)
 			continue;
-		(void)fprintf(stderr, "conn25-control: the reply is not "
-			"complete: %s\n", errno == EAGAIN ? "timed out" :
-			strerror(errno));
-		return 1;
+		if (n < 0) {
+			(void)fprintf(stderr, "conn25-control: the reply is "
+				"not complete: %s\n", errno == EAGAIN ?
+				"timed out" : strerror(errno));
+			return 1;
+		}
+		ok = print_piece(o, to, buf, (size_t)n);
 	}
-	if (fflush(to) != 0) {
+	if (!ok || fflush(to) != 0) {
 		(void)fprintf(stderr, "conn25-control: printing: %s\n",
 			strerror(errno));
 		return 1;
@@ -275,24 +339,38 @@ print_reply(int fd)
 	return status;
 }
 
-int
-main(int argc, char **argv)
+/* Returns: -1 to go on, or the exit status. */
+static int
+read_options(int argc, char **argv, struct options *o)
 {
-	struct options o = { .conf = C25_CONFIG_FILE_DEFAULT };
-	char run_dir[4096], path[4096 + sizeof(C25_CONTROL_FILE)];
-	int fd, option, r;
+	enum { JSON = 256 };
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, JSON },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
 
-	while ((option = getopt(argc, argv, "+c:hs:V")) != -1) {
+	while ((option = getopt_long(argc, argv, "+c:hqs:V", longs, NULL)) !=
+			-1) {
 		switch (option) {
 		case 'c':
-			o.conf = optarg;
-			o.conf_given = true;
+			o->conf = optarg;
+			o->conf_given = true;
 			break;
 		case 'h':
 			usage(stdout);
 			return 0;
+		case JSON:
+			o->json = true;
+			break;
+		case 'q':
+			o->quiet = true;
+			break;
 		case 's':
-			o.socket = optarg;
+			o->socket = optarg;
 			break;
 		case 'V':
 			(void)puts("conn25-control " C25_VERSION);
@@ -302,12 +380,41 @@ main(int argc, char **argv)
 			return 1;
 		}
 	}
-	if (optind == argc) {
-		usage(stderr);
-		return 1;
+	if (optind < argc)
+		return -1;
+	usage(stderr);
+	return 1;
+}
+
+/* Options may also follow the verb. Returns: how many words are left. */
+static int
+read_words(struct options *o, char **words, int count)
+{
+	int i, n = 0;
+
+	for (i = 0; i < count; i++) {
+		if (i > 0 && strcmp(words[i], "--json") == 0)
+			o->json = true;
+		else
+			words[n++] = words[i];
 	}
-	if (strcmp(argv[optind], "keygen") == 0)
-		return keygen(argv + optind, argc - optind);
+	return n;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { .conf = C25_CONFIG_FILE_DEFAULT };
+	char run_dir[4096], path[4096 + sizeof(C25_CONTROL_FILE)];
+	char **words;
+	int fd, count, r = read_options(argc, argv, &o);
+
+	if (r >= 0)
+		return r;
+	words = argv + optind;
+	count = read_words(&o, words, argc - optind);
+	if (strcmp(words[0], "keygen") == 0)
+		return keygen(words, count);
 	if (o.socket == NULL) {
 		if (find_run_dir(&o, run_dir, sizeof(run_dir)) != 0)
 			return 1;
@@ -318,8 +425,8 @@ main(int argc, char **argv)
 	fd = connect_to(o.socket);
 	if (fd < 0)
 		return 1;
-	r = send_request(fd, argv + optind, argc - optind) == 0 ?
-		print_reply(fd) : 1;
+	r = send_request(fd, o.json, words, count) == 0 ?
+		print_reply(fd, &o, words[0]) : 1;
 	(void)close(fd);
 	return r;
 }

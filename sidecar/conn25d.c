@@ -4,6 +4,7 @@
  * what clients tell. This file reads the command line; daemon.c does it all.
  */
 
+#include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -16,14 +17,16 @@ usage(FILE *to)
 {
 	(void)fprintf(to,
 "usage: conn25d [-hSVv] [-c FILE]\n"
-"Stays in the foreground and logs to stderr. SIGHUP reads the configuration\n"
-"again, SIGTERM and SIGINT stop it; the table of assignments and what is in\n"
-"stateDir stay for the next start.\n"
+"Stays in the foreground and logs to stderr, or where \"log\" of the\n"
+"configuration says. SIGHUP reads the configuration again, SIGTERM and\n"
+"SIGINT stop it; the table of assignments and what is in stateDir stay for\n"
+"the next start.\n"
 "  -c FILE  configuration (default " C25_CONFIG_FILE_DEFAULT ")\n"
-"  -v       log more; up to -vv for each request\n"
+"  -v       log more: -v detail, -vv each request; conn25-control verbosity\n"
+"           changes it while it runs\n"
 "  -S       without the filter of system calls (seccomp)\n"
-"  -h       this text\n"
-"  -V       version\n"
+"  -h, --help\n"
+"  -V, --version\n"
 "\n"
 "Started as root, it becomes \"user\" of the configuration, and gives runDir,\n"
 "table and sockets to \"group\", so that Unbound's user can be a member; as\n"
@@ -37,9 +40,15 @@ main(int argc, char **argv)
 		.file = C25_CONFIG_FILE_DEFAULT,
 		.verbosity = C25_LOG_INFO,
 	};
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
 	int option;
 
-	while ((option = getopt(argc, argv, "c:hSVv")) != -1) {
+	while ((option = getopt_long(argc, argv, "c:hSVv", longs, NULL)) !=
+			-1) {
 		switch (option) {
 		case 'c':
 			options.file = optarg;
@@ -54,7 +63,8 @@ main(int argc, char **argv)
 			(void)puts("conn25d " C25_VERSION);
 			return 0;
 		case 'v':
-			options.verbosity++;
+			if (options.verbosity < C25_LOG_VERBOSITY_MAX)
+				options.verbosity++;
 			break;
 		default:
 			usage(stderr);

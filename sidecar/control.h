@@ -81,6 +81,7 @@ int c25_control_run_dir(const char *text, size_t len, char *out, size_t size)
 struct c25_control_reply {
 	struct c25_buf text;		/* what is to be sent next */
 	bool failed;			/* text is the reason */
+	bool json;			/* it is to be JSON; for the handler */
 	/* See "Long replies" above; NULL: text is all. */
 	bool (*more)(struct c25_control_reply *r);
 	uint64_t pause_ms;		/* set by more, which added nothing */

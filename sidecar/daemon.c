@@ -505,6 +505,7 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	d->cfg = cfg;
 	c25_certificates_free(d->certificates);
 	d->certificates = certificates;
+	c25_log_to(cfg->log.syslog ? C25_LOG_SYSLOG : C25_LOG_STDERR);
 	c25_key_free(old);
 	return 0;
 undo:
@@ -620,21 +621,6 @@ void
 c25_daemon_stop(struct c25_daemon *d)
 {
 	c25_loop_stop(d->loop);
-}
-
-void
-c25_daemon_stats_reset(struct c25_daemon *d)
-{
-	int i;
-
-	d->reset_ms = c25_now_ms();
-	c25_serve_stats_reset(d->serve);
-	c25_nat_stats_reset(d->nat);
-	if (d->table == NULL)
-		return;
-	c25_push_stats_reset(c25_pusher_push(d->pusher));
-	for (i = 0; i < C25_STAT_COUNT; i++)
-		d->baseline[i] = c25_table_stat(d->table, (enum c25_stat)i);
 }
 
 /* ---- start and stop ---------------------------------------------------- */

@@ -49,6 +49,7 @@
 #include "privileges.h"
 #include "pusher.h"
 #include "resolve.h"
+#include "report.h"
 #include "serve.h"
 
 #define C25_TICK_MS 1000		/* expiry of mappings */
@@ -98,7 +99,9 @@ struct c25_daemon {
 	bool reclaim_told;		/* ... that reclaiming fails */
 	uint64_t start_ms;
 	uint64_t reset_ms;		/* last `stats` */
-	uint64_t baseline[C25_STAT_COUNT];	/* counters at that time */
+	/* The counters at that time; those of connectors by reg. */
+	struct c25_report_stats baseline;
+	struct c25_report_peer peer_baseline[C25_CONNECTORS_MAX];
 };
 
 /*
@@ -117,8 +120,5 @@ int c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 
 /* Leave the loop after this round. */
 void c25_daemon_stop(struct c25_daemon *d);
-
-/* The counters of the statistics begin at zero again. */
-void c25_daemon_stats_reset(struct c25_daemon *d);
 
 #endif

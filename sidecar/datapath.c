@@ -416,10 +416,8 @@ c25_datapath_stats(const struct c25_datapath *dp,
 	out->pending = c25_elements_pending(dp->elements);
 }
 
-void
-c25_datapath_stats_reset(struct c25_datapath *dp)
+bool
+c25_datapath_built(const struct c25_datapath *dp)
 {
-	uint64_t flows = dp->stats.flows;
-
-	dp->stats = (struct c25_datapath_stats){ .flows = flows };
+	return dp->built;
 }

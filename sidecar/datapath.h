@@ -166,7 +166,9 @@ struct c25_datapath_stats {
 };
 void c25_datapath_stats(const struct c25_datapath *dp,
 	struct c25_datapath_stats *out);
-void c25_datapath_stats_reset(struct c25_datapath *dp);
+
+/* Is the kernel's table there, as we made it? */
+bool c25_datapath_built(const struct c25_datapath *dp);
 
 /* The rules in force, NULL before the first configure. */
 const struct c25_ruleset *c25_datapath_ruleset(const struct c25_datapath *dp);

@@ -50,6 +50,7 @@ c25_http_reply_start(struct c25_http_listener *l)
 	p->type = "text/plain; charset=utf-8";
 	c25_buf_clear(&p->body);
 	c25_buf_clear(&p->headers);
+	p->more.next = NULL;
 	return p;
 }
 
@@ -160,6 +161,7 @@ check_head(struct c25_http_conn *c, int parsed)
 	c->keep = parsed > 0 && h->keep;
 	c->head_only = parsed > 0 &&
 		c25_http1_is(h->base + h->method, h->method_len, "HEAD");
+	c->chunks = parsed > 0 && h->chunks;
 	if (parsed < 0) {
 		c25_http_fail(p, -parsed, "%s", parsed == -400 ?
 			"this is not a well-formed HTTP request" :
@@ -355,7 +357,8 @@ c25_http_take(struct c25_http_conn *c, char *data, size_t len)
 	ssize_t n;
 
 	c->turn_over = false;
-	while (at < len && c->out.len == 0 && c->phase != C25_PHASE_WAIT) {
+	while (at < len && c->out.len == 0 && c->more.next == NULL &&
+	    c->phase != C25_PHASE_WAIT) {
 		if (c->phase == C25_PHASE_LINGER)
 			return (ssize_t)len;
 		if (c->phase == C25_PHASE_BODY)

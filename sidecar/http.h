@@ -99,12 +99,25 @@ struct c25_http_request {
 	void *conn;			/* private; NULL: there is none */
 };
 
+/*
+ * The rest of an answer that is too long to be made at once: `next` is called
+ * whenever what there was has been sent, adds a bounded piece, or nothing this
+ * time, and returns whether there is more; `done` once, when all is sent or the
+ * connection broke. A piece that failed ends the connection.
+ */
+struct c25_http_more {
+	bool (*next)(void *state, struct c25_buf *out);	/* NULL: no more */
+	void (*done)(void *state);
+	void *state;
+};
+
 /* The answer; starts as 200 text/plain with nothing in it. */
 struct c25_http_reply {
 	int status;
 	const char *type;		/* Content-Type; stays valid */
 	struct c25_buf body;
 	struct c25_buf headers;		/* see c25_http_reply_header() */
+	struct c25_http_more more;	/* instead of a body */
 };
 
 struct c25_http_route {
@@ -115,8 +128,8 @@ struct c25_http_route {
 	 * the reply at 200 to go on, else fills it: see c25_http_fail(). */
 	void (*admit)(void *ctx, const struct c25_http_request *q,
 		struct c25_http_reply *p);
-	/* Fills the reply; it leaves when this returns, unless this called
-	 * c25_http_defer(). */
+	/* Fills the reply; it leaves, or begins to, when this returns, unless
+	 * this called c25_http_defer(). */
 	void (*handle)(void *ctx, const struct c25_http_request *q,
 		struct c25_http_reply *p);
 };

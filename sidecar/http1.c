@@ -165,7 +165,7 @@ read_framing(struct c25_http1 *h, int minor, int64_t none)
 {
 	bool length = false, coding = false;
 
-	h->keep = minor >= 1;
+	h->keep = h->chunks = minor >= 1;
 	h->length = none;
 	for (unsigned i = 0; i < h->field_count; i++) {
 		const struct c25_http1_field *f = &h->fields[i];

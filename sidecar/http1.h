@@ -49,6 +49,8 @@ struct c25_http1 {
 	int status;			/* of a response */
 	int64_t length;			/* of the body; -1 chunked; -2 up to
 					 * the end of the connection */
+	bool chunks;			/* of a request: an answer may be in
+					 * chunked coding */
 	bool keep;			/* the connection may be used again */
 	bool expect;			/* Expect: 100-continue */
 	unsigned field_count;

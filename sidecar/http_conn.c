@@ -35,9 +35,19 @@ c25_http_deadline(struct c25_http_conn *c, uint64_t in_ms)
 	c25_timer_set(&l->sweep, in_ms);
 }
 
+/* The long answer is over, in whatever way. */
+static void
+more_end(struct c25_http_conn *c)
+{
+	if (c->more.next != NULL)
+		c->more.done(c->more.state);
+	c->more.next = NULL;
+}
+
 void
 c25_http_conn_free(struct c25_http_conn *c)
 {
+	more_end(c);
 	if (c->prev != NULL)
 		c->prev->next = c->next;
 	else
@@ -90,9 +100,12 @@ reply_format(struct c25_http_listener *l, const struct c25_http_conn *c)
 	}
 	c25_buf_clear(out);
 	c25_buf_format(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n"
-		"Content-Type: %s\r\nContent-Length: %zu\r\n",
-		p->status, c25_http1_reason(p->status), date(), p->type,
-		p->body.len);
+		"Content-Type: %s\r\n", p->status,
+		c25_http1_reason(p->status), date(), p->type);
+	if (p->more.next == NULL)
+		c25_buf_format(out, "Content-Length: %zu\r\n", p->body.len);
+	else if (c->chunks)
+		c25_buf_lit(out, "Transfer-Encoding: chunked\r\n");
 	c25_buf_add(out, p->headers.data, p->headers.len);
 	if (c->keep)
 		c25_buf_lit(out, "Connection: keep-alive\r\n\r\n");
@@ -161,14 +174,29 @@ conn_linger(struct c25_http_conn *c)
 	c25_http_deadline(c, LINGER_MS);
 }
 
+/* The answer is out, or waits to be. */
+static void
+reply_sent(struct c25_http_conn *c)
+{
+	if (!c->keep)
+		conn_linger(c);
+	else if (c->out.len == 0)
+		c25_http_deadline(c, C25_HTTP_IDLE_S * 1000);
+}
+
 bool
 c25_http_reply_send(struct c25_http_conn *c)
 {
 	struct c25_http_listener *l = c->listener;
 
+	c->more = l->reply.more;
+	if (c->more.next != NULL && !c->chunks)
+		c->keep = false;	/* its end is the connection's */
 	reply_format(l, c);
 	if (l->out.failed || !c25_http_send(c, l->out.data, l->out.len))
 		return false;
+	if (c->head_only)
+		more_end(c);
 	if (l->out.size > C25_HTTP_READ_BYTES * 4)
 		c25_buf_free(&l->out);
 	if (l->reply.body.size > C25_HTTP_READ_BYTES * 4)
@@ -179,10 +207,38 @@ c25_http_reply_send(struct c25_http_conn *c)
 	c->head = NULL;
 	c->route = NULL;
 	c->phase = C25_PHASE_IDLE;
-	if (!c->keep)
-		conn_linger(c);
-	else if (c->out.len == 0)
-		c25_http_deadline(c, C25_HTTP_IDLE_S * 1000);
+	if (c->more.next == NULL)
+		reply_sent(c);
+	return true;
+}
+
+/* The next piece of a long answer; nothing waits to be sent. Returns: false:
+ * drop the connection. */
+static bool
+more_send(struct c25_http_conn *c)
+{
+	struct c25_http_listener *l = c->listener;
+	struct c25_buf *piece = &c25_http_reply_start(l)->body;
+	bool again = c->more.next(c->more.state, piece);
+
+	if (piece->failed)
+		return false;
+	c25_buf_clear(&l->out);
+	if (piece->len > 0 && c->chunks)
+		c25_buf_format(&l->out, "%zx\r\n", piece->len);
+	c25_buf_add(&l->out, piece->data, piece->len);
+	if (piece->len > 0 && c->chunks)
+		c25_buf_lit(&l->out, "\r\n");
+	if (!again && c->chunks)
+		c25_buf_lit(&l->out, "0\r\n\r\n");
+	if (l->out.failed || (l->out.len > 0 &&
+	    !c25_http_send(c, l->out.data, l->out.len)))
+		return false;
+	c25_http_deadline(c, c25_http_request_ms(c));
+	if (!again) {
+		more_end(c);
+		reply_sent(c);
+	}
 	return true;
 }
 
@@ -236,7 +292,8 @@ use_tls(struct c25_http_conn *c)
 	ssize_t n = 1;
 
 	while (n > 0 && c->out.len == 0 && !c->turn_over &&
-	    c->phase != C25_PHASE_WAIT && c->phase != C25_PHASE_LINGER) {
+	    c->more.next == NULL && c->phase != C25_PHASE_WAIT &&
+	    c->phase != C25_PHASE_LINGER) {
 		if (!c25_http_turn_left(l, c->from->turn)) {
 			c->turn_over = true;
 			break;
@@ -326,7 +383,10 @@ on_writable(struct c25_http_conn *c)
 {
 	if (c->out.len != 0 && !send_rest(c))
 		return false;
-	if (c->out.len != 0 || c->phase == C25_PHASE_LINGER)
+	if (c->out.len == 0 && c->more.next != NULL && !more_send(c))
+		return false;
+	if (c->out.len != 0 || c->more.next != NULL ||
+	    c->phase == C25_PHASE_LINGER)
 		return true;
 	c->turn_over = false;
 	if (!take_kept(c))
@@ -339,7 +399,8 @@ on_writable(struct c25_http_conn *c)
 static void
 await(struct c25_http_conn *c)
 {
-	unsigned want = c->out.len != 0 || c->turn_over ? C25_WRITE :
+	unsigned want = c->out.len != 0 || c->more.next != NULL ||
+		c->turn_over ? C25_WRITE :
 		c->phase == C25_PHASE_WAIT ? 0 : C25_READ;
 
 	if (want == c->events)

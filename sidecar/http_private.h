@@ -80,6 +80,8 @@ struct c25_http_conn {
 	bool turn_over;			/* `in` or tls has some left, for the
 					 * next turn */
 	bool begun;			/* bytes of TLS have come */
+	struct c25_http_more more;	/* ... nor made */
+	bool chunks;			/* so that is sent in chunked coding */
 	bool head_only;			/* HEAD: leave out the body */
 	bool keep;			/* the connection, after this answer */
 	struct c25_http_later *later;	/* who holds it in C25_PHASE_WAIT */

@@ -8,20 +8,8 @@
 
 #include <string.h>
 
+#include "admin.h"
 #include "conn25/log.h"
-
-static void
-healthz(void *ctx, const struct c25_http_request *q,
-	struct c25_http_reply *p)
-{
-	(void)ctx;
-	(void)q;
-	c25_buf_lit(&p->body, "ok\n");
-}
-
-static const struct c25_http_route admin_routes[] = {
-	{ .path = "/healthz", .method = "GET", .handle = healthz },
-};
 
 static const struct c25_config_listen *
 wanted(const struct c25_config *cfg, unsigned which)
@@ -52,9 +40,8 @@ listener_open(struct c25_daemon *d, unsigned which,
 
 	if (which == C25_LISTEN_ADMIN) {
 		how.name = "listen.admin";
-		how.routes = admin_routes;
-		how.route_count = sizeof(admin_routes) /
-			sizeof(*admin_routes);
+		how.routes = c25_admin_routes;
+		how.route_count = C25_ADMIN_ROUTES;
 		how.ctx = d;
 	} else {
 		how.name = "listen.transitIP";

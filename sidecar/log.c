@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The log of the daemon and the tools: one line a message on stderr, written
+ * The log of the daemon and the tools: one line a message, on stderr written
  * with one write(2), so that lines of several processes in one file stay
- * whole.
+ * whole; or by syslog(3).
  */
 
 #include "conn25/log.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,12 +24,38 @@ static const char *log_ident = "conn25";
 /* Relaxed everywhere: which lines of other threads it applies to first is of
  * no matter. */
 static _Atomic int log_verbosity = C25_LOG_INFO;
+static _Atomic int log_to = C25_LOG_STDERR;
+static bool log_journal;
+
+/* Does stderr lead to systemd's journal? Ref: systemd.exec(5),
+ * JOURNAL_STREAM. */
+static bool
+is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char here[64];
+	struct stat st;
+
+	if (stream == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	(void)snprintf(here, sizeof(here), "%llu:%llu",
+		(unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	return strcmp(here, stream) == 0;
+}
 
 void
 c25_log_open(const char *ident, int verbosity)
 {
 	log_ident = ident;
+	log_journal = is_journal();
+	openlog(ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	c25_log_verbosity(verbosity);
+}
+
+void
+c25_log_to(enum c25_log_to to)
+{
+	atomic_store_explicit(&log_to, to, memory_order_relaxed);
 }
 
 void
@@ -50,26 +80,52 @@ scrub(char *text)
 			*text = '?';
 }
 
+/* As syslog and the journal weigh it. */
+static int
+priority(enum c25_log_level level)
+{
+	return level == C25_LOG_ERROR ? LOG_ERR :
+		level == C25_LOG_INFO ? LOG_INFO : LOG_DEBUG;
+}
+
+/* What a line on stderr begins with: the journal knows the time, and wants to
+ * know the weight. Ref: sd-daemon(3). */
+static int
+head(char *line, size_t size, enum c25_log_level level)
+{
+	struct timespec now;
+
+	if (log_journal)
+		return snprintf(line, size, "<%d>", priority(level));
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return snprintf(line, size, "[%lld.%03ld] %s: ",
+		(long long)now.tv_sec, now.tv_nsec / 1000000, log_ident);
+}
+
 void
 c25_log(enum c25_log_level level, const char *format, ...)
 {
+	bool to_syslog = atomic_load_explicit(&log_to,
+		memory_order_relaxed) == C25_LOG_SYSLOG;
 	char line[LINE_MAX_BYTES];
-	struct timespec now;
 	va_list ap;
 	size_t len;
-	int n;
+	int n = 0;
 
 	if ((int)level > c25_log_get_verbosity())
 		return;
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	n = snprintf(line, sizeof(line), "[%lld.%03ld] %s: ",
-		(long long)now.tv_sec, now.tv_nsec / 1000000, log_ident);
+	if (!to_syslog)
+		n = head(line, sizeof(line), level);
 	if (n < 0 || (size_t)n >= sizeof(line))
 		return;
 	va_start(ap, format);
 	(void)vsnprintf(line + n, sizeof(line) - (size_t)n, format, ap);
 	va_end(ap);
 	scrub(line);
+	if (to_syslog) {
+		syslog(priority(level), "%s", line);
+		return;
+	}
 	len = strnlen(line, sizeof(line) - 1);
 	line[len++] = '\n';
 	/* A log that can't be written has nobody left to tell. */

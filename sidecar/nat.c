@@ -21,7 +21,6 @@ struct c25_nat {
 	uint64_t flows_start_ms;
 	bool flows_told;		/* that they can't be read */
 	struct c25_timer timer;
-	uint64_t baseline[C25_COUNTERS];	/* counters at the last reset */
 };
 
 /* ---- the kernel --------------------------------------------------------- */
@@ -356,6 +355,12 @@ c25_nat_on(const struct c25_nat *nat)
 	return nat->dp != NULL;
 }
 
+bool
+c25_nat_built(const struct c25_nat *nat)
+{
+	return nat->dp == NULL || c25_datapath_built(nat->dp);
+}
+
 /* ---- statistics --------------------------------------------------------- */
 
 void
@@ -366,23 +371,4 @@ c25_nat_stats(struct c25_nat *nat, struct c25_nat_stats *out)
 		return;
 	c25_datapath_stats(nat->dp, &out->datapath);
 	(void)!c25_nft_counters(nat->nft, out->packets);
-	for (int i = 0; i < C25_COUNTERS; i++) {
-		/* they begin at zero when the table is made anew */
-		if (out->packets[i] < nat->baseline[i])
-			nat->baseline[i] = 0;
-		out->packets[i] -= nat->baseline[i];
-	}
-}
-
-void
-c25_nat_stats_reset(struct c25_nat *nat)
-{
-	struct c25_nat_stats now;
-
-	if (nat->dp == NULL)
-		return;
-	c25_nat_stats(nat, &now);
-	for (int i = 0; i < C25_COUNTERS; i++)
-		nat->baseline[i] += now.packets[i];
-	c25_datapath_stats_reset(nat->dp);
 }

@@ -64,12 +64,14 @@ bool c25_nat_flush(struct c25_nat *nat);
 /* Is it on? */
 bool c25_nat_on(const struct c25_nat *nat);
 
+/* Has the kernel what it should, or nothing because it is off? */
+bool c25_nat_built(const struct c25_nat *nat);
+
 /* What `stats` shows; all zero when it is off. */
 struct c25_nat_stats {
 	struct c25_datapath_stats datapath;
 	uint64_t packets[C25_COUNTERS];	/* connections, refused packets */
 };
 void c25_nat_stats(struct c25_nat *nat, struct c25_nat_stats *out);
-void c25_nat_stats_reset(struct c25_nat *nat);
 
 #endif

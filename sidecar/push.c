@@ -53,6 +53,7 @@ take_ring(struct c25_pushq *p, uint64_t now)
 	struct c25_assignment a;
 
 	p->ring_more = true;
+	c25_push_tick(p, now);
 	for (int i = 0; i < TAKE_MAX && p->moves_left > 0; i++) {
 		int r = p->ops->take(p->ctx, &a);
 
@@ -65,10 +66,22 @@ take_ring(struct c25_pushq *p, uint64_t now)
 		if (r != 1 || a.ref.slot >= p->queue.capacity ||
 		    a.push != C25_PUSH_PENDING)
 			continue;
+		c25_push_slot(p, a.ref)->since = p->tick;
 		if (c25_push_sort(p, &a, C25_PUSH_FRESH, now) ==
 		    C25_PUSH_GIVE_UP)
 			c25_push_give_up(p, &a, NULL, now);
 	}
+}
+
+void
+c25_push_tick(struct c25_pushq *p, uint64_t now_ms)
+{
+	uint64_t us = p->ops->now_us != NULL ? p->ops->now_us(p->ctx) :
+		now_ms * 1000;
+
+	p->tick = (uint32_t)(us / C25_PUSH_TICK_US);
+	if (p->tick == 0)
+		p->tick = 1;
 }
 
 /* ---- what is found again ------------------------------------------------ */

@@ -18,7 +18,7 @@
  *	c25_push_work(p, now);		c25_push_due() has come
  *
  * Rules
- *   queue      the table is the queue: per slot of the table there are 20
+ *   queue      the table is the queue: per slot of the table there are 24
  *              bytes here that say where it waits (push_queue.h). Nothing
  *              grows, nothing is dropped because something was full. Fresh
  *              assignments go before moved ones, those before refreshes.
@@ -112,6 +112,8 @@ struct c25_push_ops {
 	int (*post)(void *ctx, uint16_t reg, const char *body, size_t len);
 	/* Drop the request on the way to `reg`; no done() follows. */
 	void (*abort)(void *ctx, uint16_t reg);
+	/* As c25_now_us(), for how long things take; NULL: as the rest. */
+	uint64_t (*now_us)(void *ctx);
 	/* Push states have changed, or a connector is down: ring the
 	 * module's bell. */
 	void (*changed)(void *ctx);
@@ -191,6 +193,9 @@ struct c25_push_stats {
 					 * connector */
 	uint64_t stuck;			/* push.stuck: times that there was no
 					 * room for that */
+	struct c25_histogram time;	/* push.histogram: of new ones, from
+					 * the table's ring until the connector
+					 * they were reserved for had them */
 };
 const struct c25_push_stats *c25_push_stats(const struct c25_pushq *p);
 /* Also the counters of struct c25_push_info. */

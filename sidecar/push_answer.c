@@ -87,6 +87,22 @@ next_connector(struct c25_pushq *p, struct c25_push_peer *c,
 	}
 }
 
+/* What list_connectors shows of it. */
+static void
+tell_refused(struct c25_pushq *p, struct c25_push_peer *c,
+	struct c25_ref ref, const struct c25_wire_result *res, uint64_t now)
+{
+	char addr[C25_ADDR_TEXT_MAX] = "a mapping";
+	struct c25_assignment a;
+
+	if (p->ops->read(p->ctx, ref, &a) == 0)
+		(void)c25_addr_format(&a.destination, addr);
+	c->last_error_ms = now;
+	snprintf(c->last_error, sizeof(c->last_error), "%s is refused, code "
+		"%u: %.*s", addr, res->code, 90, res->message[0] != '\0' ?
+		res->message : c25_wire_message(res->code));
+}
+
 static void
 one_result(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
 	const struct c25_wire_result *res, uint64_t now)
@@ -102,6 +118,10 @@ one_result(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
 		c25_push_remove(&p->queue, ref.slot);
 		if (p->ops->set(p->ctx, ref, C25_PUSH_READY) == 0)
 			p->changed = true;
+		if (s->since != 0)
+			c25_histogram_add(&p->stats.time, (uint64_t)
+				(p->tick - s->since) * C25_PUSH_TICK_US);
+		s->since = 0;
 		return;
 	}
 	p->stats.failed++;
@@ -119,15 +139,11 @@ one_result(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
 		}
 		/* fallthrough */
 	case C25_WIRE_OTHER:
-		c->last_error_ms = now;
-		snprintf(c->last_error, sizeof(c->last_error), "a mapping is "
-			"refused, code %u: %.*s", res->code, 96, res->message);
+		tell_refused(p, c, ref, res, now);
 		put_off(p, c, ref.slot, now);
 		break;
 	default:
-		c->last_error_ms = now;
-		snprintf(c->last_error, sizeof(c->last_error), "a mapping is "
-			"refused, code %u: %.*s", res->code, 96, res->message);
+		tell_refused(p, c, ref, res, now);
 		next_connector(p, c, ref, res, now);
 	}
 }
@@ -261,6 +277,7 @@ answered(struct c25_pushq *p, struct c25_push_peer *c,
 		return;
 	}
 	mark_up(p, c, now);
+	c25_push_tick(p, now);
 	c25_push_send_next(p, c, now);
 	for (uint32_t i = 0; i < b->count; i++)
 		one_result(p, c, b->refs[i], &p->response.results[i], now);

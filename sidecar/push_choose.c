@@ -35,6 +35,7 @@ c25_push_slot(struct c25_pushq *p, struct c25_ref ref)
 		s->refused = 0;
 		s->level = 0;
 		s->alone = 0;
+		s->since = 0;
 	} else if (s->generation != p->generation) {
 		s->refused = 0;
 	}

@@ -91,6 +91,7 @@ struct c25_pushq {
 	uint32_t refresh_cursor;
 	uint64_t refresh_goal;		/* slots up to here are due */
 	struct c25_push_stats stats;
+	uint32_t tick;			/* of what is being done */
 	uint64_t refused_log_ms;
 	uint64_t refused_unlogged;
 	bool changed;			/* a push state: ring the bell */
@@ -124,6 +125,10 @@ c25_push_is_flying(const struct c25_pushq *p, const struct c25_push_peer *c,
 
 /* ms -+ 25 %, so that not all happens at once. */
 uint64_t c25_push_jitter(struct c25_pushq *p, uint64_t ms);
+
+/* Remember when this is, in ticks that start again after 19 hours; never 0. */
+#define C25_PUSH_TICK_US 16
+void c25_push_tick(struct c25_pushq *p, uint64_t now_ms);
 
 /* Look through the whole table, once round from the present place. */
 void c25_push_sweep(struct c25_pushq *p);

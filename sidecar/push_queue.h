@@ -46,9 +46,12 @@ struct c25_push_slot {
 	uint8_t generation;		/* of `refused`; another: it's 0 */
 	uint8_t level : 4;		/* of backoff */
 	uint8_t alone : 1;		/* send without others */
+	uint32_t since;			/* when it was reserved, in ticks of
+					 * C25_PUSH_TICK_US; 0: not known, or
+					 * the connector has it */
 };
 
-_Static_assert(sizeof(struct c25_push_slot) == 20, "as push.h says");
+_Static_assert(sizeof(struct c25_push_slot) == 24, "as push.h says");
 
 struct c25_push_queue {
 	struct c25_push_slot *slots;

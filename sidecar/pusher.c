@@ -128,6 +128,13 @@ op_changed(void *ctx)
 	pu->changed(pu->ctx);
 }
 
+static uint64_t
+op_now_us(void *ctx)
+{
+	(void)ctx;
+	return c25_now_us();
+}
+
 static const struct c25_push_ops ops = {
 	.take = op_take,
 	.read = op_read,
@@ -137,6 +144,7 @@ static const struct c25_push_ops ops = {
 	.health = op_health,
 	.post = op_post,
 	.abort = op_abort,
+	.now_us = op_now_us,
 	.changed = op_changed,
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * report.h - what conn25-control prints, as text: status, statistics and the
- * lines of lists. Pure: plain data in, text out.
+ * report.h - what conn25-control prints, as text and as JSON: status,
+ * statistics and the lines of lists; and what /metrics says. Pure: plain data
+ * in, text out. Statistics come from the list of metric.h.
  *
  * For scripts: one record a line, fields separated by one blank, always in
  * the order written here, never empty ("-" stands for nothing). Names of
@@ -17,6 +18,8 @@
  * health is healthy; down: it doesn't answer, and what it has goes to others
  * after some seconds; returning: it answers again, but others are preferred
  * until that has lasted a while.
+ * In JSON a list is an array of objects with these names as keys (camel case:
+ * leaseSeconds), null stands for nothing, and statistics are one object.
  * state is pending, ready or refused; lease_seconds is 0 when the lease is
  * over and the addresses wait for reuse. last_error goes to the end of the
  * line, blanks included.
@@ -64,12 +67,16 @@ struct c25_report_status {
 	uint64_t mappings;		/* held for peers */
 	const char *transit_ip;		/* URL, "" when not listening */
 	const char *admin;
+	const char *not_ready;		/* why, a line each; "" when ready */
 	uint64_t uptime_s;
 };
 
-/* Everything but the connectors; see c25_report_connector_stats(). */
+/* Everything but the connectors. Zero stands for what isn't there. */
 struct c25_report_stats {
+	uint64_t ready;			/* see health.h */
+	uint64_t apps_down;
 	uint64_t total[C25_STAT_COUNT];
+	struct c25_histogram hold;
 	struct c25_usage usage;		/* all zero without a table */
 	struct c25_push_stats push;
 	struct c25_serve_stats serve;
@@ -84,24 +91,42 @@ struct c25_report_stats {
 	uint64_t elapsed_ms;		/* since the last reset */
 };
 
+/* What is counted of each connector. */
+struct c25_report_peer {
+	const char *name;
+	uint16_t reg;
+	uint64_t healthy, preferred;	/* 0 or 1 */
+	uint64_t queued, acked, failed;
+};
+
 /* One field of a line, as described above. NULL and "" are "-". */
 void c25_report_field(struct c25_buf *out, const char *text);
 
-void c25_report_status(struct c25_buf *out,
+void c25_report_status(struct c25_buf *out, bool json,
 	const struct c25_report_status *s);
-void c25_report_stats(struct c25_buf *out, const struct c25_report_stats *s);
 
-/* connector.NAME.healthy= and what else is counted per connector. */
-void c25_report_connector_stats(struct c25_buf *out,
-	const struct c25_push_info *info);
+/* name=value lines, or one JSON object. */
+void c25_report_stats(struct c25_buf *out, bool json,
+	const struct c25_report_stats *s, const struct c25_report_peer *peers,
+	size_t count);
 
-/* Lines of lists, each with its newline; app and connector may be NULL. */
-void c25_report_assignment(struct c25_buf *out,
+/*
+ * The same for Prometheus, in its text format. Ref: "Exposition formats" of
+ * its documentation, version 0.0.4.
+ */
+#define C25_REPORT_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+void c25_report_metrics(struct c25_buf *out,
+	const struct c25_report_stats *s, const struct c25_report_peer *peers,
+	size_t count);
+
+/* Lines of lists, each with its newline, or JSON objects without; app and
+ * connector may be NULL. */
+void c25_report_assignment(struct c25_buf *out, bool json,
 	const struct c25_assignment *a, const char *app,
 	const char *connector, uint64_t now_ms);
-void c25_report_mapping(struct c25_buf *out, const struct c25_mapping *m,
-	uint64_t now_ms);
-void c25_report_connector(struct c25_buf *out,
+void c25_report_mapping(struct c25_buf *out, bool json,
+	const struct c25_mapping *m, uint64_t now_ms);
+void c25_report_connector(struct c25_buf *out, bool json,
 	const struct c25_push_info *info, const char *url);
 
 /* The words of a push state. */

@@ -17,10 +17,12 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "conn25/log.h"
 #include "conn25/table.h"
 #include "guard.h"
 
 #define OWN_REFRESH_MS 30000u
+#define REFUSED_LOG_MS 60000	/* at most one line of a peer in this time */
 #define EXPIRE_AT_ONCE 65536u
 #define EPOCH_BYTES 16
 
@@ -39,6 +41,8 @@ struct named {
 struct peer {
 	uint32_t store;			/* index in the mapping store */
 	bool has[2];			/* an address of v4, v6 */
+	uint64_t logged_ms;		/* last line about a refusal, 0: none */
+	uint64_t unlogged;		/* refusals since */
 };
 
 struct c25_serve {
@@ -516,6 +520,25 @@ decide(struct c25_serve *s, uint32_t peer, const struct c25_wire_entry *e,
 	return code;
 }
 
+/* Say what was refused: an administrator of this host can change it. */
+static void
+tell_refused(struct c25_serve *s, uint32_t peer,
+    const struct c25_wire_entry *e, enum c25_wire_code code, uint64_t now_ms)
+{
+	char addr[C25_ADDR_TEXT_MAX];
+	struct peer *p = &s->peers[peer];
+
+	p->unlogged++;
+	if (p->logged_ms != 0 && now_ms - p->logged_ms < REFUSED_LOG_MS)
+		return;
+	p->logged_ms = now_ms;
+	c25_log(C25_LOG_INFO, "peer %s: %s of app %.64s is refused, code %u: "
+	    "%s (%llu such since the last message)", s->cfg->peers[peer].name,
+	    c25_addr_format(&e->destination, addr), e->app, code,
+	    c25_wire_message(code), (unsigned long long)p->unlogged);
+	p->unlogged = 0;
+}
+
 static void
 decide_all(struct c25_serve *s, uint32_t peer,
     const struct c25_wire_entry *entries, size_t count, uint64_t now_ms,
@@ -537,10 +560,12 @@ decide_all(struct c25_serve *s, uint32_t peer,
 		if (verdicts != NULL)
 			verdicts[i] = verdict;
 		s->stats.codes[codes[i]]++;
-		if (codes[i] == C25_WIRE_OK)
+		if (codes[i] == C25_WIRE_OK) {
 			s->stats.mappings_ok++;
-		else
-			s->stats.mappings_refused++;
+			continue;
+		}
+		s->stats.mappings_refused++;
+		tell_refused(s, peer, &entries[i], codes[i], now_ms);
 	}
 }
 
@@ -738,13 +763,6 @@ c25_serve_stats(const struct c25_serve *s)
 	return &s->stats;
 }
 
-void
-c25_serve_stats_reset(struct c25_serve *s)
-{
-	memset(&s->stats, 0, sizeof(s->stats));
-	c25_verify_stats_reset(s->verify);
-}
-
 /* ---- the route ----------------------------------------------------------- */
 
 /* The headers of an answer to a known peer. */
@@ -786,6 +804,7 @@ route_handle(void *ctx, const struct c25_http_request *q,
     struct c25_http_reply *p)
 {
 	struct c25_serve *s = ctx;
+	uint64_t since_us = c25_now_us();
 
 	int status = serve(s, q, c25_now_ms(), &p->body);
 
@@ -797,6 +816,7 @@ route_handle(void *ctx, const struct c25_http_request *q,
 	if (p->status == 200)
 		p->type = "application/json";
 	finish(s, q, p);
+	c25_histogram_add(&s->stats.time, c25_now_us() - since_us);
 }
 
 const struct c25_http_route c25_serve_routes[C25_SERVE_ROUTES] = {

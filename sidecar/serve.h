@@ -48,6 +48,9 @@
  *        above included, by the configuration of that time.
  *   1    the peer's limit of mappings is reached, or no memory
  *
+ * Refused mappings are logged, one of each peer a minute at most, with how
+ * many there were since.
+ *
  * Rules: the loop's thread; the configuration given stays valid and
  * unchanged until the next configure or free.
  */
@@ -61,6 +64,7 @@
 #include "buf.h"
 #include "config.h"
 #include "conn25/error.h"
+#include "conn25/histogram.h"
 #include "http.h"
 #include "keys.h"
 #include "mapping.h"
@@ -166,9 +170,11 @@ struct c25_serve_stats {
 	uint64_t mappings_ok;		/* serve.mappings.ok: code 0 */
 	uint64_t mappings_refused;	/* serve.mappings.refused: the rest */
 	uint64_t codes[C25_WIRE_CODES];	/* entries by code */
+	struct c25_histogram time;	/* serve.histogram: of requests that
+					 * were let in, from the whole body to
+					 * the answer */
 };
 const struct c25_serve_stats *c25_serve_stats(const struct c25_serve *s);
-void c25_serve_stats_reset(struct c25_serve *s);
 
 /* For c25_http_listen(), with the struct c25_serve as ctx. */
 #define C25_SERVE_ROUTES 1

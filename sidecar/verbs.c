@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What conn25-control can ask: one function a verb, reading (and for a few,
- * changing) struct c25_daemon. How it is printed is in report.c.
+ * changing) struct c25_daemon. How it is printed is in report.c; walks over
+ * assignments and mappings are in walk.c.
  */
 
 #include "verbs.h"
@@ -9,17 +10,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "conn25/log.h"
 #include "daemon.h"
+#include "health.h"
+#include "metric.h"
 #include "report.h"
 #include "sandbox.h"
+#include "state.h"
+#include "walk.h"
 
-/* Records looked at before others of the loop get their turn. */
-#define WALK_STEPS 1000
-#define VERBOSITY_MAX 5		/* as unbound's */
 #define RELOAD_WAIT_MS 2000	/* for Unbound to take a policy */
 #define RELOAD_PAUSE_MS 2	/* between looks whether it has */
 #define RELOAD_LOOKS 3		/* at least: who has just come is seen then */
@@ -27,7 +28,8 @@
 typedef void verb_fn(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r);
 
-#define DECLARE(name, argument, help) static verb_fn verb_##name;
+#define DECLARE(name, argument, json, columns, help) \
+	static verb_fn verb_##name;
 C25_VERBS(DECLARE)
 #undef DECLARE
 
@@ -35,8 +37,10 @@ static const struct verb {
 	const char *name;
 	verb_fn *run;
 	const char *argument;		/* "" when it takes none */
+	bool json;			/* has that form, too */
 } verbs[] = {
-#define ENTRY(name, argument, help) { #name, verb_##name, argument },
+#define ENTRY(name, argument, json, columns, help) \
+	{ #name, verb_##name, argument, json },
 	C25_VERBS(ENTRY)
 #undef ENTRY
 };
@@ -53,10 +57,47 @@ unknown(const char *name, struct c25_control_reply *r)
 			verbs[i].name);
 }
 
+/* Is --json the first word? Then past it. */
+static bool
+take_json(const char **argument)
+{
+	static const char word[] = "--json";
+	size_t len = sizeof(word) - 1;
+
+	if (strncmp(*argument, word, len) != 0 ||
+			((*argument)[len] != ' ' && (*argument)[len] != '\0'))
+		return false;
+	*argument += len + strspn(*argument + len, " ");
+	return true;
+}
+
+/* Returns: whether the verb may be run with it; else the reply says why. */
+static bool
+argument_right(const struct verb *v, const char *argument,
+	struct c25_control_reply *r)
+{
+	if (r->json && !v->json)
+		c25_control_fail(r, "%s has no JSON form", v->name);
+	else if (*v->argument == '\0' && *argument != '\0')
+		c25_control_fail(r, "%s takes no argument", v->name);
+	else if (*v->argument == '[' || *v->argument == '\0')
+		return true;
+	else if (*argument == '\0')
+		c25_control_fail(r, "%s needs an argument: %s %s", v->name,
+			v->name, v->argument);
+	else if (strchr(argument, ' ') != NULL)
+		c25_control_fail(r, "%s takes one argument: %s %s", v->name,
+			v->name, v->argument);
+	else
+		return true;
+	return false;
+}
+
 void
 c25_verbs_run(struct c25_daemon *d, const struct c25_control_line *line,
 	struct c25_control_reply *r)
 {
+	const char *argument = line->argument;
 	const struct verb *v;
 
 	for (v = verbs; v < verbs + VERBS; v++)
@@ -64,15 +105,13 @@ c25_verbs_run(struct c25_daemon *d, const struct c25_control_line *line,
 			break;
 	c25_log(C25_LOG_DETAIL, "control: %s%s%s", line->verb,
 		*line->argument == '\0' ? "" : " ", line->argument);
-	if (v == verbs + VERBS)
+	if (v == verbs + VERBS) {
 		unknown(line->verb, r);
-	else if (*v->argument == '\0' && *line->argument != '\0')
-		c25_control_fail(r, "%s takes no argument", v->name);
-	else if (*v->argument != '\0' && *line->argument == '\0')
-		c25_control_fail(r, "%s needs an argument: %s %s", v->name,
-			v->name, v->argument);
-	else
-		v->run(d, line->argument, r);
+		return;
+	}
+	r->json = take_json(&argument);
+	if (argument_right(v, argument, r))
+		v->run(d, argument, r);
 }
 
 /* ---- status and statistics --------------------------------------------- */
@@ -111,6 +150,7 @@ verb_status(struct c25_daemon *d, const char *argument,
 		.admin = d->cfg->listen.admin.text,
 		.uptime_s = (c25_now_ms() - d->start_ms) / 1000,
 	};
+	struct c25_buf reasons = { 0 };
 	struct c25_usage usage;
 
 	(void)argument;
@@ -122,43 +162,34 @@ verb_status(struct c25_daemon *d, const char *argument,
 		s.generation = c25_table_generation(d->table);
 		count_connectors(d, &s);
 	}
-	c25_report_status(&r->text, &s);
+	(void)c25_health_reasons(d, &reasons);
+	s.not_ready = reasons.len > 0 ? reasons.data : "";
+	c25_report_status(&r->text, r->json, &s);
+	c25_buf_free(&reasons);
 }
 
 static void
-print_stats(struct c25_daemon *d, struct c25_buf *out)
+print_stats(struct c25_daemon *d, bool reset, struct c25_control_reply *r)
 {
-	struct c25_report_stats s = { 0 };
-	struct c25_push_info info;
-	struct timespec wall;
-	struct c25_pushq *push;
-	size_t cursor = 0;
-	int i;
+	struct c25_report_peer peers[C25_CONNECTORS_MAX], now;
+	struct c25_report_stats s, all;
+	size_t i, n = c25_health_peers(d, peers);
 
-	(void)clock_gettime(CLOCK_REALTIME, &wall);
-	s.now_ms = (uint64_t)wall.tv_sec * 1000 +
-		(uint64_t)wall.tv_nsec / 1000000;
-	s.up_ms = c25_now_ms() - d->start_ms;
-	s.elapsed_ms = c25_now_ms() - d->reset_ms;
-	s.serve = *c25_serve_stats(d->serve);
-	c25_verify_stats(c25_serve_verify(d->serve), &s.verify);
-	s.mappings = c25_mappings_count(c25_serve_mappings(d->serve));
-	c25_store_stats(c25_persist_store(d->persist), &s.store);
-	c25_nat_stats(d->nat, &s.nat);
-	if (d->table == NULL) {
-		c25_report_stats(out, &s);
-		return;
+	c25_health_figures(d, &all);
+	s = all;
+	c25_metrics_since(c25_metrics, &s, &d->baseline);
+	for (i = 0; i < n; i++) {
+		now = peers[i];
+		c25_metrics_since(c25_connector_metrics, &peers[i],
+			&d->peer_baseline[now.reg]);
+		if (reset)
+			d->peer_baseline[now.reg] = now;
 	}
-	push = c25_pusher_push(d->pusher);
-	s.push = *c25_push_stats(push);
-	s.parked = c25_push_parked(push);
-	c25_table_usage(d->table, &s.usage);
-	for (i = 0; i < C25_STAT_COUNT; i++)
-		s.total[i] = c25_table_stat(d->table, (enum c25_stat)i) -
-			d->baseline[i];
-	c25_report_stats(out, &s);
-	while (c25_push_next(push, &cursor, &info))
-		c25_report_connector_stats(out, &info);
+	c25_report_stats(&r->text, r->json, &s, peers, n);
+	if (!reset)
+		return;
+	d->baseline = all;
+	d->reset_ms = c25_now_ms();
 }
 
 static void
@@ -166,8 +197,7 @@ verb_stats(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r)
 {
 	(void)argument;
-	print_stats(d, &r->text);
-	c25_daemon_stats_reset(d);
+	print_stats(d, true, r);
 }
 
 static void
@@ -175,7 +205,7 @@ verb_stats_noreset(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r)
 {
 	(void)argument;
-	print_stats(d, &r->text);
+	print_stats(d, false, r);
 }
 
 /* ---- orders ------------------------------------------------------------ */
@@ -250,10 +280,10 @@ verb_verbosity(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r)
 {
 	(void)d;
-	if (argument[0] < '0' || argument[0] > '0' + VERBOSITY_MAX ||
+	if (argument[0] < '0' || argument[0] > '0' + C25_LOG_VERBOSITY_MAX ||
 			argument[1] != '\0') {
 		c25_control_fail(r, "verbosity %s: give a number from 0 to "
-			"%d", argument, VERBOSITY_MAX);
+			"%d", argument, C25_LOG_VERBOSITY_MAX);
 		return;
 	}
 	c25_log_verbosity(argument[0] - '0');
@@ -288,254 +318,34 @@ verb_stop(struct c25_daemon *d, const char *argument,
 	r->done = stop_done;
 }
 
-/* ---- lists, lookup and drop: walks over assignments and mappings ------- */
-
-/* A walk that goes on whenever the last piece of it has been sent. */
-struct walk {
-	struct c25_daemon *d;
-	struct c25_policy *policy;	/* names of apps; may be NULL */
-	const char *verb;
-	bool assignments;		/* still to be walked */
-	bool mappings;
-	bool drop;			/* what is found */
-	bool labels;			/* each line says what it is */
-	bool by_name;			/* only these: name or address */
-	bool by_addr;
-	bool matched;			/* the policy knows the name */
-	struct c25_name name;
-	struct c25_addr addr;
-	uint32_t cursor;		/* of the table */
-	size_t mapping_cursor;
-	unsigned long assignments_found;
-	unsigned long mappings_found;
-	char argument[C25_CONTROL_LINE_MAX];
-};
-
-static void
-walk_free(struct c25_control_reply *r)
-{
-	struct walk *w = r->state;
-
-	c25_policy_unref(w->policy);
-	free(w);
-}
-
-static bool
-assignment_wanted(const struct walk *w, const struct c25_assignment *a)
-{
-	if (w->by_name)
-		return c25_name_eq(&a->domain, &w->name);
-	return !w->by_addr || c25_addr_eq(&a->magic, &w->addr) ||
-		c25_addr_eq(&a->transit, &w->addr) ||
-		c25_addr_eq(&a->destination, &w->addr);
-}
-
-static bool
-mapping_wanted(const struct walk *w, const struct c25_mapping *m)
-{
-	if (w->by_name)
-		return false;	/* a mapping knows no domain */
-	return !w->by_addr || c25_addr_eq(&m->transit, &w->addr) ||
-		c25_addr_eq(&m->destination, &w->addr);
-}
-
-static void
-assignment_found(struct walk *w, const struct c25_assignment *a,
-	struct c25_buf *out)
-{
-	const char *app = NULL, *connector = NULL;
-	struct c25_match match;
-
-	if (w->drop) {
-		if (c25_table_drop(w->d->table, a->ref) == 0) {
-			w->assignments_found++;
-			c25_nat_dropped(w->d->nat, a);
-		}
-		return;
-	}
-	w->assignments_found++;
-	if (w->policy != NULL) {
-		if (c25_policy_match(w->policy, a->domain.wire,
-				a->domain.len, &match))
-			app = c25_policy_app(w->policy, match.app);
-		if (a->connector != C25_CONNECTOR_NONE)
-			connector = c25_policy_connector(w->policy,
-				a->connector);
-	}
-	if (w->labels)
-		c25_buf_lit(out, "assignment: ");
-	c25_report_assignment(out, a, app, connector, c25_now_ms());
-}
-
-static void
-mapping_found(struct walk *w, const struct c25_mapping *m,
-	struct c25_buf *out)
-{
-	if (w->drop) {
-		w->mappings_found += c25_mappings_drop(
-			c25_serve_mappings(w->d->serve), m->peer_index,
-			&m->transit) == 0;
-		return;
-	}
-	w->mappings_found++;
-	if (w->labels)
-		c25_buf_lit(out, "mapping: ");
-	c25_report_mapping(out, m, c25_now_ms());
-}
-
-static void
-walk_end(struct walk *w, struct c25_control_reply *r)
-{
-	if (w->drop && w->assignments_found + w->mappings_found > 0)
-		c25_buf_format(&r->text, "dropped %lu assignments, %lu "
-			"mappings\n", w->assignments_found,
-			w->mappings_found);
-	else if (w->by_name && !w->matched && w->assignments_found == 0)
-		c25_control_fail(r, "%s %s: no assignment has this name%s",
-			w->verb, w->argument, w->drop ? "" :
-			", nor does the policy match it");
-	else if (w->by_addr && w->assignments_found + w->mappings_found == 0)
-		c25_control_fail(r, "%s %s: no assignment or mapping has "
-			"this address", w->verb, w->argument);
-}
-
-/* The next piece; see c25_control_reply. */
-static bool
-walk_more(struct c25_control_reply *r)
-{
-	struct walk *w = r->state;
-	struct c25_assignment a;
-	struct c25_mapping m;
-	int steps;
-
-	for (steps = 0; w->assignments && steps < WALK_STEPS; steps++) {
-		if (!c25_table_next(w->d->table, &w->cursor, &a))
-			w->assignments = false;
-		else if (assignment_wanted(w, &a))
-			assignment_found(w, &a, &r->text);
-	}
-	for (; w->mappings && steps < WALK_STEPS; steps++) {
-		if (!c25_mappings_next(c25_serve_mappings(w->d->serve),
-				&w->mapping_cursor, &m))
-			w->mappings = false;
-		else if (mapping_wanted(w, &m))
-			mapping_found(w, &m, &r->text);
-	}
-	if (w->assignments || w->mappings)
-		return true;
-	walk_end(w, r);
-	return false;
-}
-
-/* Make the reply a walk; what of is set afterwards. */
-static struct walk *
-walk_new(struct c25_daemon *d, const char *verb, struct c25_control_reply *r)
-{
-	struct walk *w = calloc(1, sizeof(*w));
-	struct c25_policy *policy = NULL;
-
-	if (w == NULL) {
-		c25_control_fail(r, "%s: out of memory", verb);
-		return NULL;
-	}
-	w->d = d;
-	w->verb = verb;
-	if (d->table != NULL)
-		policy = c25_push_policy(c25_pusher_push(d->pusher));
-	if (policy != NULL)
-		w->policy = c25_policy_ref(policy);
-	r->state = w;
-	r->more = walk_more;
-	r->done = walk_free;
-	return w;
-}
+/* ---- lists, lookup and drop ---------------------------------------------- */
 
 static void
 verb_list_assignments(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r)
 {
-	struct walk *w = walk_new(d, "list_assignments", r);
-
-	(void)argument;
-	if (w != NULL)
-		w->assignments = d->table != NULL;
+	c25_walk_list(d, C25_WALK_ASSIGNMENTS, argument, r);
 }
 
 static void
 verb_list_mappings(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r)
 {
-	struct walk *w = walk_new(d, "list_mappings", r);
-
-	(void)argument;
-	if (w != NULL)
-		w->mappings = true;
-}
-
-/* A walk for one name or address; NULL when `argument` is neither. */
-static struct walk *
-walk_argument(struct c25_daemon *d, const char *verb, const char *argument,
-	struct c25_control_reply *r)
-{
-	struct c25_addr addr;
-	struct c25_name name;
-	struct walk *w;
-	bool by_addr = c25_addr_parse(&addr, argument,
-		strlen(argument)) == 0;
-
-	if (!by_addr && c25_name_from_text(&name, argument,
-			strlen(argument)) != 0) {
-		c25_control_fail(r, "%s %s: is neither a domain name nor an "
-			"address", verb, argument);
-		return NULL;
-	}
-	w = walk_new(d, verb, r);
-	if (w == NULL)
-		return NULL;
-	strcpy(w->argument, argument);
-	w->assignments = d->table != NULL;
-	w->mappings = by_addr;
-	w->by_addr = by_addr;
-	w->by_name = !by_addr;
-	w->labels = true;
-	if (by_addr)
-		w->addr = addr;
-	else
-		w->name = name;
-	return w;
+	c25_walk_list(d, C25_WALK_MAPPINGS, argument, r);
 }
 
 static void
 verb_lookup(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r)
 {
-	struct walk *w = walk_argument(d, "lookup", argument, r);
-	char text[C25_NAME_TEXT_MAX];
-	struct c25_match match;
-
-	if (w == NULL || !w->by_name || w->policy == NULL ||
-			!c25_policy_match(w->policy, w->name.wire,
-			w->name.len, &match))
-		return;
-	w->matched = true;
-	c25_buf_lit(&r->text, "policy: ");
-	c25_report_field(&r->text, c25_name_to_text(w->name.wire,
-		w->name.len, text));
-	c25_buf_lit(&r->text, " ");
-	c25_report_field(&r->text, c25_policy_app(w->policy, match.app));
-	c25_buf_format(&r->text, " %s %s\n",
-		match.wildcard ? "wildcard" : "exact",
-		match.rewrite ? "rewritten" : "not_rewritten");
+	c25_walk_find(d, false, argument, r);
 }
 
 static void
 verb_drop(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r)
 {
-	struct walk *w = walk_argument(d, "drop", argument, r);
-
-	if (w != NULL)
-		w->drop = true;
+	c25_walk_find(d, true, argument, r);
 }
 
 static const char *
@@ -555,11 +365,52 @@ verb_list_connectors(struct c25_daemon *d, const char *argument,
 {
 	struct c25_push_info info;
 	size_t cursor = 0;
+	bool first = true;
 
 	(void)argument;
-	if (d->table == NULL)
-		return;
-	while (c25_push_next(c25_pusher_push(d->pusher), &cursor, &info))
-		c25_report_connector(&r->text, &info,
+	if (r->json)
+		c25_buf_lit(&r->text, "[");
+	while (d->table != NULL && c25_push_next(c25_pusher_push(d->pusher),
+			&cursor, &info)) {
+		if (r->json)
+			c25_buf_str(&r->text, first ? "\n" : ",\n");
+		first = false;
+		c25_report_connector(&r->text, r->json, &info,
 			connector_url(d->cfg, info.name));
+	}
+	if (r->json)
+		c25_buf_lit(&r->text, "\n]\n");
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+static bool
+dump_more(struct c25_control_reply *r)
+{
+	return c25_state_more(r->state, &r->text);
+}
+
+static void
+dump_done(struct c25_control_reply *r)
+{
+	c25_state_free(r->state);
+}
+
+static void
+verb_dump_state(struct c25_daemon *d, const char *argument,
+	struct c25_control_reply *r)
+{
+	struct c25_state *state;
+	int e = c25_state_new(d, &state);
+
+	(void)argument;
+	if (e != 0) {
+		c25_control_fail(r, "dump_state: %s", e == -EBUSY ?
+			"others are being written: try again later" :
+			"out of memory");
+		return;
+	}
+	r->state = state;
+	r->more = dump_more;
+	r->done = dump_done;
 }

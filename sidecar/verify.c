@@ -353,9 +353,3 @@ c25_verify_stats(const struct c25_verify *v, struct c25_verify_stats *out)
 	out->names = v->names;
 	out->pending = v->asked;
 }
-
-void
-c25_verify_stats_reset(struct c25_verify *v)
-{
-	memset(&v->stats, 0, sizeof(v->stats));
-}

@@ -184,6 +184,5 @@ struct c25_verify_stats {
 };
 void c25_verify_stats(const struct c25_verify *v,
 	struct c25_verify_stats *out);
-void c25_verify_stats_reset(struct c25_verify *v);
 
 #endif

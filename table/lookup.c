@@ -28,6 +28,17 @@ c25_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+uint64_t
+c25_now_us(void)
+{
+	struct timespec ts;
+
+	if (clock_of_tests != NULL)
+		return clock_of_tests() * 1000;
+	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 struct c25_probe
 c25_probe_key(const struct c25_table *t, const struct c25_name *name,
     const struct c25_addr *destination)

@@ -374,6 +374,12 @@ c25_policy_hold(const struct c25_policy *p)
 	return p->h->hold_ms;
 }
 
+bool
+c25_policy_log_queries(const struct c25_policy *p)
+{
+	return (p->h->flags & C25_POLICY_LOG_QUERIES) != 0;
+}
+
 size_t
 c25_policy_app_count(const struct c25_policy *p)
 {

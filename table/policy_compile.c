@@ -316,7 +316,9 @@ assemble(struct work *w, uint64_t generation, struct buf *out)
 		.generation = generation,
 		.labels = { w->labels[0], w->labels[1] },
 		.max_ttl_s = w->spec->max_ttl_s,
-		.hold_ms = w->spec->hold_ms,
+		.hold_ms = w->spec->hold_ms < UINT16_MAX ?
+		    (uint16_t)w->spec->hold_ms : UINT16_MAX,
+		.flags = w->spec->log_queries ? C25_POLICY_LOG_QUERIES : 0,
 	};
 	size_t after = offsetof(struct c25_policy_d, check) +
 	    sizeof(h.check);

@@ -64,6 +64,10 @@ struct c25_prange_d {
 	uint32_t pad;
 };
 
+enum c25_policy_flags {
+	C25_POLICY_LOG_QUERIES = 1,
+};
+
 struct c25_policy_d {
 	uint64_t magic;
 	uint64_t fingerprint;	/* of the structs above */
@@ -73,7 +77,8 @@ struct c25_policy_d {
 	uint8_t hash_key[16];
 	uint64_t labels[2];	/* bit n: a domain of n labels exists */
 	uint32_t max_ttl_s;
-	uint32_t hold_ms;
+	uint16_t hold_ms;
+	uint16_t flags;		/* enum c25_policy_flags */
 	struct c25_section_d buckets;
 	struct c25_section_d domains;
 	struct c25_section_d apps;

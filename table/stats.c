@@ -50,6 +50,32 @@ c25_table_stat(const struct c25_table *t, enum c25_stat stat)
 	return sum;
 }
 
+void
+c25_table_count_held(struct c25_table *t, unsigned worker, uint64_t us)
+{
+	struct c25_stats_d *b = block(t, worker);
+
+	(void)atomic_fetch_add_explicit(&b->held_us, us,
+	    memory_order_relaxed);
+	(void)atomic_fetch_add_explicit(&b->held[c25_histogram_class(us)], 1,
+	    memory_order_relaxed);
+}
+
+void
+c25_table_held(const struct c25_table *t, struct c25_histogram *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned w = 0; w < C25_WORKERS_MAX; w++) {
+		const struct c25_stats_d *b = block(t, w);
+
+		out->sum_us += atomic_load_explicit(&b->held_us,
+		    memory_order_relaxed);
+		for (unsigned i = 0; i < C25_HISTOGRAM_CLASSES; i++)
+			out->count[i] += atomic_load_explicit(&b->held[i],
+			    memory_order_relaxed);
+	}
+}
+
 const char *
 c25_stat_name(enum c25_stat stat)
 {

@@ -184,6 +184,9 @@ struct c25_connector_d {
 
 struct c25_stats_d {
 	_Atomic uint64_t count[16];
+	_Atomic uint64_t held_us;	/* how long answers waited: the sum */
+	_Atomic uint64_t held[C25_HISTOGRAM_CLASSES];
+	uint64_t pad[7];
 };
 
 /* The first bytes of every version's file. */
@@ -235,11 +238,12 @@ void c25_layout_compute(uint32_t capacity, struct c25_layout *out);
 /* Changes whenever a struct above changes its shape. */
 #define C25_FP(h, v) (((uint64_t)(h) ^ (uint64_t)(v)) * 0x100000001b3ull)
 #define C25_TABLE_FINGERPRINT \
-	C25_FP(C25_FP(C25_FP(C25_FP(C25_FP(C25_FP(C25_FP(C25_FP( \
+	C25_FP(C25_FP(C25_FP(C25_FP(C25_FP(C25_FP(C25_FP(C25_FP(C25_FP( \
 	    0xcbf29ce484222325ull, sizeof(struct c25_header_d)), \
 	    offsetof(struct c25_header_d, pools)), \
 	    sizeof(struct c25_slot_d)), sizeof(struct c25_poolset_d)), \
-	    sizeof(struct c25_connector_d)), C25_RING_SIZE), \
+	    sizeof(struct c25_connector_d)), \
+	    sizeof(struct c25_stats_d)), C25_RING_SIZE), \
 	    C25_WHEEL_TICKS), 3 /* bump when a meaning changes */)
 
 _Static_assert(sizeof(union c25_content_d) == 8 * C25_CONTENT_WORDS,
@@ -248,7 +252,7 @@ _Static_assert(sizeof(struct c25_slot_d) == 192, "DESIGN 12: <= 200 bytes");
 _Static_assert(offsetof(struct c25_slot_d, words) +
 	offsetof(union c25_content_d, live.destination) == 64,
 	"what is compared first is one cache line");
-_Static_assert(sizeof(struct c25_stats_d) == 128, "whole cache lines");
+_Static_assert(sizeof(struct c25_stats_d) == 512, "whole cache lines");
 _Static_assert(sizeof(struct c25_connector_d) == 128, "whole cache lines");
 _Static_assert(C25_STAT_COUNT <= 16, "stats fit their block");
 _Static_assert(C25_INLINE_NAME + C25_CONT_MAX * C25_CONT_NAME >=

@@ -96,7 +96,8 @@ struct c25_policy_spec {
 					   * addresses are always excluded */
 	size_t exclude_count;
 	uint32_t max_ttl_s;
-	uint32_t hold_ms;
+	uint32_t hold_ms;		/* up to UINT16_MAX */
+	bool log_queries;		/* each one of a matched name */
 };
 
 /*
@@ -165,6 +166,7 @@ const char *c25_policy_connector(const struct c25_policy *p, uint16_t reg);
 uint64_t c25_policy_generation(const struct c25_policy *p);
 uint32_t c25_policy_max_ttl(const struct c25_policy *p);	/* seconds */
 uint32_t c25_policy_hold(const struct c25_policy *p);	/* milliseconds */
+bool c25_policy_log_queries(const struct c25_policy *p);
 size_t c25_policy_app_count(const struct c25_policy *p);
 size_t c25_policy_domain_count(const struct c25_policy *p);
 

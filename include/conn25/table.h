@@ -44,6 +44,7 @@
 
 #include "conn25/addr.h"
 #include "conn25/error.h"
+#include "conn25/histogram.h"
 #include "conn25/name.h"
 #include "conn25/policy.h"
 
@@ -169,6 +170,8 @@ size_t c25_table_size(const struct c25_table *t);
 
 /* Now in the table's time. */
 uint64_t c25_now_ms(void);
+/* The same clock in microseconds, for how long something takes. */
+uint64_t c25_now_us(void);
 /* For tests: replace the clock of this process (NULL restores it). */
 void c25_clock_set(uint64_t (*now_ms)(void));
 
@@ -407,6 +410,10 @@ void c25_table_count(struct c25_table *t, unsigned worker,
 	enum c25_stat stat, uint64_t n);
 /* Sum over all workers. */
 uint64_t c25_table_stat(const struct c25_table *t, enum c25_stat stat);
+/* An answer was held for so long. */
+void c25_table_count_held(struct c25_table *t, unsigned worker, uint64_t us);
+/* The sums over all workers. */
+void c25_table_held(const struct c25_table *t, struct c25_histogram *out);
 /* The name without its "total." prefix, such as "num.queries". */
 const char *c25_stat_name(enum c25_stat stat);
 

@@ -4,13 +4,14 @@
 import json
 import os
 import re
+import socket
 import subprocess
 
 import pytest
 
 from harness.conn25 import (CHECKCONF, CONTROL, Conn25d, client_config,
                             connector_config)
-from harness.wait import scaled
+from harness.wait import scaled, wait_for
 
 
 def run(*argv):
@@ -225,3 +226,72 @@ def test_sample_configurations_are_good():
     for name in samples:
         result = run(CHECKCONF, os.path.join(contrib, name))
         assert result.returncode == 0, f"{name}: {result}"
+
+
+# ---- where conn25d logs -----------------------------------------------------
+
+def test_log_for_the_journal(keeper):
+    daemon = Conn25d(keeper, "conn25d", client_config(1))
+    path = daemon.process.log_path
+    with open(path, "w", encoding="ascii"):
+        status = os.stat(path)
+    daemon.process.env["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
+    daemon.start()
+    lines = daemon.process.log().splitlines()
+    assert any(re.match(r"<6>running: version ", line) for line in lines)
+    assert all(re.match(r"<[367]>\w", line) for line in lines), lines
+
+
+def test_log_of_another_stream_is_as_always(keeper):
+    daemon = Conn25d(keeper, "conn25d", client_config(1))
+    daemon.process.env["JOURNAL_STREAM"] = "8:123456"
+    daemon.start()
+    assert re.search(r"^\[\d+\.\d{3}\] conn25d: running: version ",
+                     daemon.process.log(), re.M)
+
+
+def test_log_to_syslog(keeper):
+    if os.geteuid() != 0:
+        pytest.skip("only root may put a socket at /dev/log")
+    daemon = Conn25d(keeper, "conn25d",
+                     client_config(1, log={"to": "syslog"}))
+    place = keeper.sub("syslog")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(os.path.join(place, "log"))
+        listener.settimeout(scaled(10))
+        daemon.process.argv = [
+            "unshare", "-m", "sh", "-c", f"cd {place} && "
+            "touch urandom && mount --bind /dev/urandom urandom && "
+            "mount --rbind . /dev && exec \"$@\"", "sh",
+            *daemon.process.argv]
+        daemon.start()
+        message = ""
+        while "running: version" not in message:
+            message = listener.recv(4096).decode()
+    assert re.match(rf"<30>.* conn25d\[{daemon.process.pid}\]: ", message)
+    assert "running: version" not in daemon.process.log()
+
+
+def test_queries_of_matched_names_are_logged_on_request(fresh):
+    world = fresh()
+
+    def logged():
+        return re.findall(r"conn25: query (\S+) (\S+) IN",
+                          world.unbound.process.log())
+    world.magic("wiki.corp.example", "A")
+    assert logged() == []
+    world.client.configure(dict(world.client.config,
+                                log={"queries": True}))
+    world.client.reload()
+    for _ in range(2):      # the second from what is kept
+        world.magic("wiki.corp.example", "A")
+    world.ask("wiki.corp.example", "TXT")
+    world.ask("plain.example", "A")
+    wait_for(lambda: logged() == [("wiki.corp.example.", "A"),
+                                  ("wiki.corp.example.", "A"),
+                                  ("wiki.corp.example.", "TXT")],
+             lambda: f"the queries in the log: {logged()}")
+    world.client.configure(dict(world.client.config, log={}))
+    world.client.reload()
+    world.magic("wiki.corp.example", "A")
+    assert len(logged()) == 3

@@ -69,9 +69,9 @@ all_lines(const struct c25_config_errors *errs, char *buf, size_t size)
 			c25_config_error_line(errs, i, line));
 }
 
-/* A configuration that must be good, without a warning. */
+/* A configuration that must be good, with so many warnings. */
 static struct c25_config *
-good(const char *row)
+warned(const char *row, size_t warnings)
 {
 	struct c25_config_errors errs = { 0 };
 	struct text t = text_of(row);
@@ -80,10 +80,16 @@ good(const char *row)
 	int r = c25_config_parse(t.data, t.len, "test", &cfg, &errs);
 
 	all_lines(&errs, lines, sizeof(lines));
-	ck_assert_msg(r == 0 && errs.count == 0, "%d:\n%s", r, lines);
+	ck_assert_msg(r == 0 && errs.count == warnings, "%d:\n%s", r, lines);
 	c25_config_errors_free(&errs);
 	free(t.data);
 	return cfg;
+}
+
+static struct c25_config *
+good(const char *row)
+{
+	return warned(row, 0);
 }
 
 /* ---- the sample of DESIGN 5, word for word ------------------------------ */
@@ -316,8 +322,10 @@ END_TEST
 START_TEST(resolver)
 {
 	struct c25_config *cfg = good("{" POOLS ", 'apps': [{ 'name': 'a', "
-		"'domains': ['a.example'], 'verifyDestinations': true }, "
-		"{ 'name': 'b' }], 'resolver': { 'forward': ['10.0.0.53', "
+		"'domains': ['a.example'], 'verifyDestinations': true, "
+		"'connectors': ['*'] }, { 'name': 'b' }], "
+		"'connectors': [{ 'name': 'c', 'url': 'http://h' }], "
+		"'resolver': { 'forward': ['10.0.0.53', "
 		"'::ffff:10.0.0.54@5353'], 'insecureDomains': ['CORP.'] } }");
 
 	ck_assert(cfg->apps[0].verify_destinations);
@@ -344,14 +352,17 @@ END_TEST
 	"'connectors': [{ 'name': 'c', 'publicKey': " keys ", " URL " }]")
 #define SERVE(rest) "{ 'listen': { 'transitIP': 'http://127.0.0.1:1' }, " \
 	"'apps': [{ 'name': 'a', 'destinations': [] }], 'peers': [" rest "] }"
-#define PEER(rest) SERVE("{ 'name': 'p', 'addresses': ['10.0.0.1']" rest " }")
+#define PEER_APPS(rest) SERVE("{ 'name': 'p', 'addresses': ['10.0.0.1']" rest \
+	" }")
+#define PEER(rest) PEER_APPS(", 'apps': ['a']" rest)
 
 #define PIN "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 #define HTTPS(tls) CONNECTOR(", 'url': 'https://h', " tls)
 #define TLS_FILES "{ 'certificateFile': '/c', 'privateKeyFile': '/k' }"
 #define SECURE(scheme, rest) "{ 'listen': { 'transitIP': @@'" scheme \
-	"://127.0.0.1:1'" rest " }, 'apps': [], 'peers': " \
-	"[{ 'name': 'p', 'addresses': ['::1'] }] }"
+	"://127.0.0.1:1'" rest " }, 'apps': [{ 'name': 'a', " \
+	"'destinations': [] }], 'peers': " \
+	"[{ 'name': 'p', 'addresses': ['::1'], 'apps': ['a'] }] }"
 #define LIMITS(rest) CLIENT("], 'limits': { " rest " }")
 #define RESOLVER(rest) CLIENT("], 'resolver': { " rest " }")
 
@@ -363,6 +374,8 @@ END_TEST
 
 static const char *const good_rows[] = {
 	APP(""),
+	CLIENT("], 'log': { 'to': 'syslog', 'queries': true }"),
+	CLIENT("], 'log': { 'to': 'stderr' }"),
 	APP(", 'domains': []"),
 	APP(", 'domains': ['a', 'A.Example.', '_x.y-z.example', '*.com']"),
 	APP(", 'domains': ['xn--bcher-kva.example', '1.2.3.4a']"),
@@ -386,8 +399,9 @@ static const char *const good_rows[] = {
 	SIGNED("['" KEY_TEXT "', '" KEY_TEXT "']"),
 	PEER(", 'publicKey': '" KEY_TEXT "'"),
 	"{ 'listen': { 'transitIP': 'http://127.0.0.1:1', 'authorities': "
-		"['Example.com', 'a:81'] }, 'apps': [], 'peers': [{ 'name': "
-		"'p', 'addresses': ['10.0.0.1'] }] }",
+		"['Example.com', 'a:81'] }, 'apps': [{ 'name': 'a', "
+		"'destinations': [] }], 'peers': [{ 'name': "
+		"'p', 'addresses': ['10.0.0.1'], 'apps': ['a'] }] }",
 	/* within the shared pool, outside of it, and both */
 	CONNECTOR(", 'transit': { 'v4': ['169.254.64.0/18'] }, " URL),
 	CONNECTOR(", 'transit': { 'v4': ['10.0.0.0/8', '169.254.64.7'], "
@@ -396,8 +410,9 @@ static const char *const good_rows[] = {
 		"'v4TransitIPPool': ['10.0.0.11', '10.0.0.12/30'] }, "
 		"'apps': [] }",
 	PEER(""),
-	PEER(", 'apps': ['a', 'a']"),
-	SERVE("{ 'name': 'p', 'addresses': ['::1', '::ffff:10.0.0.1'] }"),
+	PEER_APPS(", 'apps': ['a', 'a']"),
+	SERVE("{ 'name': 'p', 'apps': ['a'], 'addresses': ['::1', "
+		"'::ffff:10.0.0.1'] }"),
 	CLIENT("], 'dns': { 'maxTTL': 0, 'holdMilliseconds': 0 }"),
 	CLIENT("], 'dns': { 'maxTTL': 259200, 'holdMilliseconds': 10000 }"),
 	CLIENT("], 'dns': { 'exclude': ['10.0.0.0/8', 'fd00::/8'] }"),
@@ -410,9 +425,11 @@ static const char *const good_rows[] = {
 	HTTPS("'tls': { 'pin': '" PIN "' }"),
 	HTTPS("'tls': { 'caFile': '/ca', 'pin': ['" PIN "', '" PIN "'] }"),
 	"{ 'listen': { 'transitIP': 'https://127.0.0.1:1', 'tls': " TLS_FILES
-		" }, 'apps': [], 'peers': [{ 'name': 'p', 'addresses': "
+		" }, 'apps': [{ 'name': 'a', 'destinations': [] }], "
+		"'peers': [{ 'name': 'p', 'apps': ['a'], 'addresses': "
 		"['::1'] }] }",
-	SERVE("{ 'name': 'p', 'addresses': ['::1'] }], 'limits': { "
+	SERVE("{ 'name': 'p', 'addresses': ['::1'], 'apps': ['a'] }], "
+		"'limits': { "
 		"'transitIP': { 'connections': 16000, "
 		"'connectionsPerAddress': 1, 'requestsPerSecond': 0, "
 		"'requestSeconds': 300 }, 'admin': {}, 'mappingsPerPeer': "
@@ -468,7 +485,7 @@ END_TEST
 /* A peer that names an app twice has it once. */
 START_TEST(peer_app_twice)
 {
-	struct c25_config *cfg = good(PEER(", 'apps': ['a', 'a']"));
+	struct c25_config *cfg = good(PEER_APPS(", 'apps': ['a', 'a']"));
 
 	ck_assert_uint_eq(cfg->peers[0].app_count, 1);
 	c25_config_free(cfg);
@@ -494,10 +511,12 @@ static const struct bad_row bad_rows[] = {
 		"\"peers\" (for a connector): add one of them" },
 	{ "{" POOLS "}", "configuration: \"apps\" is missing" },
 	{ "{ 'peers': [] }", "configuration: \"apps\" is missing" },
+	{ CLIENT("], 'log': { 'to': @@'journal' }"), "to: must be \"stderr\" "
+		"or \"syslog\"" },
 	/* keys */
 	{ CLIENT("], @@'poools': 1"), "poools: unknown key: known here are "
 		"runDir, stateDir, user, group, pools, apps, connectors, self, "
-		"listen, limits, peers, resolver, dns, table and datapath" },
+		"listen, limits, peers, resolver, dns, table, datapath and log" },
 	{ CLIENT("], @@'RunDir': 1"), "RunDir: unknown key: did you mean "
 		"\"runDir\"?" },
 	{ CLIENT("], 'table': { @@'x': 1 }"), "x: unknown key: known here "
@@ -854,6 +873,11 @@ START_TEST(bad_ones)
 }
 END_TEST
 
+#define TWO_APPS(one, two) "{ 'name': 'a', 'connectors': ['t'], " \
+	"'domains': [" one "] }, { 'name': 'b', 'connectors': ['t'], " \
+	"'domains': [" two "] }], 'connectors': [{ 'name': 'c', " URL ", " \
+	"'tags': ['t'] }]"
+
 static const struct bad_row warning_rows[] = {
 	{ PEER(", 'publicKey': @@'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 		"='"), "publicKey \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
@@ -861,7 +885,8 @@ static const struct bad_row warning_rows[] = {
 	{ CLIENT("], 'connectors': [{ 'name': @@'c', 'publicKey': '" KEY_TEXT
 		"', " URL " }]"), "connector \"c\": only answers to signed "
 		"requests can be checked" },
-	{ PEER(", 'apps': ['a', @@'b']"), "app \"b\": there is no such app: "
+	{ PEER_APPS(", 'apps': ['a', @@'b']"),
+		"app \"b\": there is no such app: "
 		"add it to \"apps\" or correct the name" },
 	{ CLIENT("{ 'name': 'a', 'connectors': ['t', @@'u'] }], "
 		"'connectors': [{ 'name': 'c', 'tags': ['t'], " URL " }]"),
@@ -876,12 +901,24 @@ static const struct bad_row warning_rows[] = {
 		"transitIP: there are no \"peers\"" },
 	{ "{ 'listen': { 'transitIP': @@'http://127.0.0.1:1' } }",
 		"transitIP: there are no \"peers\"" },
-	{ CLIENT("], 'peers': [{ 'name': @@'p', 'addresses': ['::1'] }]"),
+	{ CLIENT("{ 'name': 'a', 'destinations': [] }], "
+		"'peers': [{ 'name': @@'p', "
+		"'addresses': ['::1'], 'apps': ['a'] }]"),
 		"peers: can't reach this host: add \"listen\"" },
 	{ "{ 'listen': { 'transitIP': 'http://127.0.0.1:1' }, 'apps': "
 		"[{ 'name': 'b' }, { 'name': @@'a' }], 'peers': [{ 'name': "
 		"'p', 'addresses': ['::1'], 'apps': ['a'] }] }",
 		"app \"a\": its peers may reach whatever this host can" },
+	{ SERVE("{ 'addresses': ['10.0.0.1'], 'name': @@'p', 'apps': [] }"),
+		"peer \"p\": has no \"apps\": whatever it asks for" },
+	{ CLIENT("{ 'name': @@'a', 'domains': ['a.example'] }]"),
+		"app \"a\": has no \"connectors\": clients get magic" },
+	{ CLIENT(TWO_APPS("'b.example', '*.A.example'",
+		"'a.example', @@'*.a.example'")), "domain \"*.a.example\": "
+		"app \"a\" of line 1 has it, and the first one counts" },
+	{ CLIENT("], 'runDir': @@'run'"), "runDir: is relative to where" },
+	{ CLIENT("], 'stateDir': @@'./state'"),
+		"stateDir: is relative to where" },
 };
 
 START_TEST(warnings)
@@ -1109,6 +1146,27 @@ START_TEST(load_file)
 }
 END_TEST
 
+/* What only the host can say. */
+START_TEST(load_without_group)
+{
+	struct c25_config_errors errs = { 0 };
+	char line[C25_CONFIG_LINE_MAX];
+	struct c25_config *cfg;
+	struct place p;
+
+	place_make(&p, "{\"apps\": [], \"pools\": {},\n"
+		"\"group\": \"no such group\"}");
+	ck_assert_int_eq(c25_config_load(p.file, &cfg, &errs), 0);
+	ck_assert_uint_eq(errs.count, 1);
+	ck_assert_ptr_nonnull(strstr(c25_config_error_line(&errs, 0, line),
+		":2:10: warning: group \"no such group\": this host has no "
+		"such group: make it"));
+	c25_config_free(cfg);
+	c25_config_errors_free(&errs);
+	place_remove(&p);
+}
+END_TEST
+
 static void
 load_must_fail(const char *file, int r, const char *why)
 {
@@ -1197,7 +1255,7 @@ START_TEST(app_connectors)
 		{ 3, { 1, 0, 2 } }, { 2, { 0, 2 } }, { 4, { 1, 0, 2, 3 } },
 		{ 0, { 0 } }, { 0, { 0 } },
 	};
-	struct c25_config *cfg = good(BOTH_ROLES(""));
+	struct c25_config *cfg = warned(BOTH_ROLES(""), 1);
 	uint16_t list[C25_CONNECTORS_MAX];
 
 	for (size_t app = 0; app < 5; app++) {
@@ -1212,7 +1270,7 @@ END_TEST
 
 START_TEST(app_self)
 {
-	struct c25_config *cfg = good(BOTH_ROLES("'t3', '**'"));
+	struct c25_config *cfg = warned(BOTH_ROLES("'t3', '**'"), 0);
 
 	ck_assert(!c25_config_app_self(cfg, 0));
 	ck_assert(c25_config_app_self(cfg, 1));
@@ -1247,7 +1305,7 @@ static const struct {
 
 START_TEST(app_allows)
 {
-	struct c25_config *cfg = good(BOTH_ROLES(""));
+	struct c25_config *cfg = warned(BOTH_ROLES(""), 1);
 	const char *text = allow_rows[_i].addr;
 	struct c25_addr a;
 
@@ -1260,7 +1318,7 @@ END_TEST
 
 START_TEST(app_find)
 {
-	struct c25_config *cfg = good(BOTH_ROLES(""));
+	struct c25_config *cfg = warned(BOTH_ROLES(""), 1);
 
 	ck_assert_uint_eq(c25_config_app_find(cfg, "y"), 1);
 	ck_assert_uint_eq(c25_config_app_find(cfg, "Y"), C25_APP_NONE);
@@ -1304,7 +1362,7 @@ matches(const struct c25_policy *policy, const char *text,
 START_TEST(compile_matches)
 {
 	static const uint16_t regs[] = { 40, 41, 42, 43 };
-	struct c25_config *cfg = good(BOTH_ROLES(""));
+	struct c25_config *cfg = warned(BOTH_ROLES(""), 1);
 	struct c25_policy *policy = compile(cfg, regs);
 	const uint16_t *list;
 	struct c25_match m;
@@ -1337,7 +1395,7 @@ END_TEST
 /* x.example belongs to x and y; this host serves y, so it is left alone. */
 START_TEST(compile_self)
 {
-	struct c25_config *cfg = good(BOTH_ROLES("'t3'"));
+	struct c25_config *cfg = warned(BOTH_ROLES("'t3'"), 0);
 	struct c25_policy *policy = compile(cfg, NULL);
 	struct c25_match m;
 
@@ -1354,7 +1412,7 @@ START_TEST(compile_connector_only)
 {
 	struct c25_config *cfg = good("{ 'apps': [{ 'name': 'a', 'domains': "
 		"['a.example'], 'destinations': [] }], 'peers': "
-		"[{ 'name': 'p', 'addresses': ['::1'] }], "
+		"[{ 'name': 'p', 'addresses': ['::1'], 'apps': ['a'] }], "
 		"'listen': { 'transitIP': 'http://127.0.0.1:1' } }");
 	struct c25_policy *policy = compile(cfg, NULL);
 	struct c25_match m;
@@ -1520,6 +1578,7 @@ main(void)
 		C25_CONNECTORS_MAX + 2);
 	tcase_add_test(tc, hundred_thousand_domains);
 	tcase_add_test(tc, load_file);
+	tcase_add_test(tc, load_without_group);
 	tcase_add_test(tc, load_no_file);
 	tcase_add_test(tc, load_forbidden);
 	tcase_add_test(tc, load_too_large);

@@ -95,6 +95,36 @@ resume(void)
 	c25_http_resume(l);
 }
 
+/* A long answer: ten pieces, with rounds between them that add nothing. */
+static unsigned pieces, ended;
+static bool breaks;			/* memory runs out after half of it */
+
+static bool
+long_next(void *state, struct c25_buf *out)
+{
+	ck_assert_ptr_eq(state, &pieces);
+	if (pieces++ % 2 == 0)
+		return true;
+	out->failed = breaks && pieces > 10;
+	c25_buf_format(out, "%0999u\n", pieces / 2);
+	return pieces < 20;
+}
+
+static void
+long_done(void *state)
+{
+	ck_assert_ptr_eq(state, &pieces);
+	ended++;
+}
+
+static void
+long_one(void *ctx, const struct c25_http_request *q,
+    struct c25_http_reply *p)
+{
+	pieces = 0;
+	p->more = (struct c25_http_more){ long_next, long_done, &pieces };
+}
+
 static const struct c25_http_route routes[] = {
 	{ .path = "/slow", .method = "GET", .handle = slow },
 	{ .path = "/later", .method = "POST", .body_max = 1000,
@@ -106,6 +136,7 @@ static const struct c25_http_route routes[] = {
 	{ .path = "/deny", .method = "POST", .body_max = 1000, .admit = deny,
 	    .handle = echo },
 	{ .path = "/big", .method = "GET", .handle = big },
+	{ .path = "/long", .method = "GET", .handle = long_one },
 };
 
 static struct c25_http_listen
@@ -389,6 +420,77 @@ START_TEST(who_does_not_read_is_not_read)
 	ck_assert_uint_eq(count(&r.in, "99999\n"), 6);
 	raw_free(&r);
 	c25_buf_free(&b);
+}
+END_TEST
+
+static const struct {
+	const char *request;
+	unsigned chunks, lines;		/* of a thousand bytes */
+	bool breaks, more;		/* another request is answered */
+} long_rows[] = {
+	{ "GET /long HTTP/1.1\r\nHost: h\r\n\r\n"
+	    "GET /get HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+	    11, 10, false, true },
+	{ "GET /long HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+	    11, 10, false, false },
+	{ "GET /long HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 0, 10,
+	    false, false },
+	{ "HEAD /long HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 0,
+	    0, false, false },
+	/* broken off, so that the client sees that it is not all */
+	{ "GET /long HTTP/1.1\r\nHost: h\r\n\r\n", 5, 5, true, false },
+};
+
+START_TEST(long_answers)
+{
+	const char *request = long_rows[_i].request;
+	char line[16];
+	struct raw r;
+
+	ended = 0;
+	breaks = long_rows[_i].breaks;
+	raw_connect(&r, request, strlen(request));
+	while (!r.closed)
+		once();
+	ck_assert_uint_eq(count(&r.in, "HTTP/1.1 200 "),
+	    1 + long_rows[_i].more);
+	ck_assert_uint_eq(count(&r.in, "Transfer-Encoding: chunked\r\n"),
+	    long_rows[_i].request[0] == 'H' || long_rows[_i].chunks > 0);
+	ck_assert_uint_eq(count(&r.in, "3e8\r\n") +
+	    count(&r.in, "\r\n0\r\n\r\n"), long_rows[_i].chunks);
+	for (unsigned i = 1; i <= 10; i++) {
+		(void)snprintf(line, sizeof(line), "0000%u\n", i);
+		ck_assert_uint_eq(count(&r.in, line),
+		    i <= long_rows[_i].lines);
+	}
+	ck_assert_uint_eq(ended, 1);
+	raw_free(&r);
+}
+END_TEST
+
+START_TEST(long_answers_end_with_their_reader)
+{
+	static const char request[] = "GET /long HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct raw r;
+
+	ended = 0;
+	breaks = false;
+	raw_connect(&r, request, strlen(request));
+	while (pieces < 2)
+		once();
+	raw_free(&r);
+	while (ended == 0)
+		once();
+	ck_assert_uint_eq(ended, 1);
+	/* the next one, with the listener */
+	raw_connect(&r, request, strlen(request));
+	pieces = 0;
+	while (pieces < 2)
+		once();
+	c25_http_unlisten(listener);
+	listener = NULL;
+	ck_assert_uint_eq(ended, 2);
+	raw_free(&r);
 }
 END_TEST
 
@@ -994,6 +1096,8 @@ main(void)
 	ADD_ROWS(tc, server_in_pieces, server_rows);
 	tcase_add_test(tc, a_thousand_on_one_connection);
 	tcase_add_test(tc, who_does_not_read_is_not_read);
+	ADD_ROWS(tc, long_answers, long_rows);
+	tcase_add_test(tc, long_answers_end_with_their_reader);
 	tcase_add_test(tc, huge_heads_are_refused);
 	tcase_add_test(tc, not_too_many_from_one_place);
 	tcase_add_test(tc, each_has_a_turn);

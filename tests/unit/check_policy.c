@@ -81,6 +81,7 @@ compile_demo(void)
 		.connectors = c, .connector_count = 2, .ranges = r,
 		.range_count = sizeof(r) / sizeof(r[0]), .exclude = exclude,
 		.exclude_count = 1, .max_ttl_s = 300, .hold_ms = 250,
+		.log_queries = true,
 	};
 	struct c25_policy *p;
 	struct c25_error err = { "" };
@@ -158,6 +159,7 @@ START_TEST(properties)
 	ck_assert_uint_eq(c25_policy_generation(p), 7);
 	ck_assert_uint_eq(c25_policy_max_ttl(p), 300);
 	ck_assert_uint_eq(c25_policy_hold(p), 250);
+	ck_assert(c25_policy_log_queries(p));
 	ck_assert(c25_policy_has_pool(p, C25_V4));
 	ck_assert(!c25_policy_has_pool(p, C25_V6));	/* no transit */
 	list = c25_policy_app_connectors(p, 0, &count);

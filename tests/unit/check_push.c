@@ -26,6 +26,45 @@ START_TEST(a_lone_one_leaves_at_once)
 }
 END_TEST
 
+/* How many times of each class there were, all of them. */
+static uint64_t
+times(unsigned class)
+{
+	const struct c25_histogram *h = &c25_push_stats(q)->time;
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < C25_HISTOGRAM_CLASSES; i++)
+		all += h->count[i];
+	ck_assert_uint_eq(all, h->count[class]);
+	return all;
+}
+
+START_TEST(how_long_new_ones_take_is_counted)
+{
+	reserve(0, "wiki.example", OFFICE);
+	work();
+	now += 7;
+	codes(OFFICE, "0", "e");
+	ck_assert_uint_eq(times(13), 1);	/* up to 8.192 ms */
+	ck_assert_uint_ge(c25_push_stats(q)->time.sum_us, 6984);
+	ck_assert_uint_le(c25_push_stats(q)->time.sum_us, 7016);
+	/* what is sent again is nothing new */
+	configure(1, CONNECTORS, 1);
+	settle();
+	ck_assert_uint_eq(c25_push_stats(q)->acked, 2);
+	ck_assert_uint_eq(times(13), 1);
+	/* from the first try on */
+	c25_push_stats_reset(q);
+	reserve(1, "wiki.example", OFFICE);
+	work();
+	now += 5000;
+	answer(OFFICE, 0, "reset", "");
+	until_asked(OFFICE);
+	codes(OFFICE, "0", "f");
+	ck_assert_uint_eq(times(23), 1);	/* up to 8 s */
+}
+END_TEST
+
 START_TEST(the_rest_goes_in_batches)
 {
 	reserve(0, "wiki.example", OFFICE);
@@ -790,6 +829,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_lone_one_leaves_at_once);
+	tcase_add_test(tc, how_long_new_ones_take_is_counted);
 	tcase_add_test(tc, the_rest_goes_in_batches);
 	tcase_add_test(tc,
 	    the_next_batch_leaves_before_the_answer_is_looked_at);

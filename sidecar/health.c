@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What conn25d knows about itself: see health.h. */
+
+#include "health.h"
+
+#include <time.h>
+
+#define APPS_NAMED 3		/* of those that are down */
+
+/* Does none of the app's connectors answer? Without any nobody is missed. */
+static bool
+app_down(const struct c25_daemon *d, const struct c25_policy *policy,
+	uint32_t app)
+{
+	uint32_t n = 0;
+	const uint16_t *list = c25_policy_app_connectors(policy, app, &n);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (c25_table_connector_health(d->table, list[i]) !=
+				C25_HEALTH_DOWN)
+			return false;
+	return n > 0;
+}
+
+/* Is any connector down? If not, no app needs to be looked at. */
+static bool
+any_down(const struct c25_daemon *d)
+{
+	struct c25_push_info info;
+	size_t cursor = 0;
+
+	while (c25_push_next(c25_pusher_push(d->pusher), &cursor, &info))
+		if (info.health == C25_HEALTH_DOWN)
+			return true;
+	return false;
+}
+
+/* Returns: how many apps are down; the first ones named in `out`. */
+static uint64_t
+apps_down(const struct c25_daemon *d, struct c25_buf *out)
+{
+	struct c25_policy *policy;
+	uint64_t down = 0;
+	size_t i;
+
+	if (d->table == NULL || !any_down(d))
+		return 0;
+	policy = c25_push_policy(c25_pusher_push(d->pusher));
+	for (i = 0; policy != NULL && i < c25_policy_app_count(policy); i++) {
+		if (!app_down(d, policy, (uint32_t)i))
+			continue;
+		if (down++ < APPS_NAMED && out != NULL)
+			c25_buf_format(out, "app %s: none of its connectors "
+				"answers\n", c25_policy_app(policy,
+				(uint32_t)i));
+	}
+	if (down > APPS_NAMED && out != NULL)
+		c25_buf_format(out, "and %llu more apps\n",
+			(unsigned long long)(down - APPS_NAMED));
+	return down;
+}
+
+/* Say one reason. */
+static unsigned
+reason(struct c25_buf *out, bool holds, const char *text)
+{
+	if (!holds)
+		return 0;
+	if (out != NULL)
+		c25_buf_format(out, "%s\n", text);
+	return 1;
+}
+
+unsigned
+c25_health_reasons(struct c25_daemon *d, struct c25_buf *out)
+{
+	struct c25_store_stats store;
+	unsigned n = 0;
+
+	c25_store_stats(c25_persist_store(d->persist), &store);
+	n += reason(out, d->replaced_told, "table: was removed or replaced: "
+		"restart conn25d");
+	n += reason(out, d->reclaim_told, "table: can't be reclaimed: see "
+		"the log");
+	n += reason(out, store.failing, "store: the database can't be "
+		"written: see the log");
+	n += reason(out, !c25_nat_built(d->nat), "datapath: the kernel's "
+		"table isn't built: see the log");
+	return n + (unsigned)apps_down(d, out);
+}
+
+void
+c25_health_figures(struct c25_daemon *d, struct c25_report_stats *out)
+{
+	struct timespec wall;
+	struct c25_pushq *push;
+	int i;
+
+	*out = (struct c25_report_stats){ 0 };
+	(void)clock_gettime(CLOCK_REALTIME, &wall);
+	out->now_ms = (uint64_t)wall.tv_sec * 1000 +
+		(uint64_t)wall.tv_nsec / 1000000;
+	out->up_ms = c25_now_ms() - d->start_ms;
+	out->elapsed_ms = c25_now_ms() - d->reset_ms;
+	out->ready = c25_health_reasons(d, NULL) == 0;
+	out->apps_down = apps_down(d, NULL);
+	out->serve = *c25_serve_stats(d->serve);
+	c25_verify_stats(c25_serve_verify(d->serve), &out->verify);
+	out->mappings = c25_mappings_count(c25_serve_mappings(d->serve));
+	c25_store_stats(c25_persist_store(d->persist), &out->store);
+	c25_nat_stats(d->nat, &out->nat);
+	if (d->table == NULL)
+		return;
+	push = c25_pusher_push(d->pusher);
+	out->push = *c25_push_stats(push);
+	out->parked = c25_push_parked(push);
+	c25_table_usage(d->table, &out->usage);
+	c25_table_held(d->table, &out->hold);
+	for (i = 0; i < C25_STAT_COUNT; i++)
+		out->total[i] = c25_table_stat(d->table, (enum c25_stat)i);
+}
+
+size_t
+c25_health_peers(struct c25_daemon *d,
+	struct c25_report_peer peers[static C25_CONNECTORS_MAX])
+{
+	struct c25_push_info info;
+	size_t cursor = 0, n = 0;
+
+	if (d->table == NULL)
+		return 0;
+	while (n < C25_CONNECTORS_MAX && c25_push_next(
+			c25_pusher_push(d->pusher), &cursor, &info))
+		peers[n++] = (struct c25_report_peer){ .name = info.name,
+			.reg = info.reg,
+			.healthy = info.healthy,
+			.preferred = info.health == C25_HEALTH_GOOD,
+			.queued = info.queued, .acked = info.acked,
+			.failed = info.failed };
+	return n;
+}

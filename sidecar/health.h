@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * health.h - is conn25d ready, that is, does it do all that it is configured
+ * for? And the figures that statistics and /metrics show, one of which that
+ * is.
+ *
+ * It is not ready when the table has gone or can't be reclaimed, the database
+ * can't be written, the kernel's translation isn't built though it should be,
+ * or no connector of an app answers. It is alive all the same, and a restart
+ * would mend none but the first.
+ *
+ * Rules: the loop's thread.
+ */
+#ifndef CONN25_HEALTH_H
+#define CONN25_HEALTH_H
+
+#include "daemon.h"
+#include "report.h"
+
+/*
+ * Add the reasons why it is not ready to `out`, a line each; NULL: only count.
+ * Returns: how many there are.
+ */
+unsigned c25_health_reasons(struct c25_daemon *d, struct c25_buf *out);
+
+/* All that is counted, since the start. */
+void c25_health_figures(struct c25_daemon *d, struct c25_report_stats *out);
+
+/* Of each connector. Returns: how many. */
+size_t c25_health_peers(struct c25_daemon *d,
+	struct c25_report_peer peers[static C25_CONNECTORS_MAX]);
+
+#endif

@@ -1,0 +1,437 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What operators and their scripts read: filters, JSON, dump_state, long
+lists, completion. CONN25_TEST_FULL=1 lists a million instead of 200,000."""
+
+import http.client
+import ipaddress
+import json
+import os
+import pty
+import re
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness.conn25 import (APPS, CONTROL, CHECKCONF, CONN25D, Conn25d,
+                            client_config, connector_config, entry, post)
+from harness.process import free_port
+from harness.wait import scaled, wait_for
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+MANY = 1000000 if os.environ.get("CONN25_TEST_FULL") else 200000
+
+
+def run(*argv, **options):
+    return subprocess.run([str(a) for a in argv], text=True, check=False,
+                          capture_output=True, timeout=scaled(60), **options)
+
+
+@pytest.fixture(scope="module")
+def filled(world):
+    """Three assignments of two apps, all acknowledged."""
+    for name in ("wiki.corp.example", "v4.wiki.corp.example",
+                 "n0001.bulk.example"):
+        world.magic(name)
+    world.wait_mapped()
+    wait_for(lambda: world.client.stat("assignments.pending") == 0,
+             "all to be acknowledged")
+    return world
+
+
+# ---- filters ----------------------------------------------------------------
+
+def domains(world, *filters):
+    lines = world.client.control("list_assignments", *filters).splitlines()
+    return sorted(line.split()[0] for line in lines)
+
+
+@pytest.mark.parametrize("filters, wanted", [
+    (["app=wiki"], ["v4.wiki.corp.example", "wiki.corp.example"]),
+    (["app=bulk"], ["n0001.bulk.example"]),
+    (["app=none"], []),
+    (["domain=WIKI.corp.example."], ["wiki.corp.example"]),
+    (["domain=*.wiki.corp.example"],
+     ["v4.wiki.corp.example", "wiki.corp.example"]),
+    (["app=wiki", "domain=*.bulk.example"], []),
+    (["state=ready", "app=bulk"], ["n0001.bulk.example"]),
+    (["state=pending"], []),
+    (["connector=office-1", "app=bulk"], ["n0001.bulk.example"]),
+    (["connector=office-2"], []),
+    (["address=100.64.0.0/16", "app=bulk"], ["n0001.bulk.example"]),
+    (["address=192.0.2.1"], []),
+])
+def test_list_assignments_filters(filled, filters, wanted):
+    found = domains(filled, *filters)
+    # a name may have an address of each family
+    assert sorted(set(found)) == wanted
+
+
+def test_list_assignments_by_each_address(filled):
+    one = next(a for a in filled.client.assignments()
+               if a.domain == "n0001.bulk.example")
+    for address in (one.magic, one.transit, one.destination):
+        assert one.domain in domains(filled, f"address={address}")
+
+
+def test_list_mappings_filters(filled):
+    every = filled.connector.control("list_mappings").splitlines()
+    bulk = filled.connector.control(
+        "list_mappings", "app=bulk", "peer=edge-1").splitlines()
+    assert bulk and set(bulk) == {m for m in every if " bulk " in m}
+    assert filled.connector.control("list_mappings", "peer=nobody") == ""
+    transit = bulk[0].split()[1]
+    assert filled.connector.control(
+        "list_mappings", f"address={transit}").splitlines() == [bulk[0]]
+
+
+@pytest.mark.parametrize("words", [
+    ["list_assignments", "wiki"], ["list_assignments", "colour=red"],
+    ["list_assignments", "address=wiki"], ["list_assignments", "domain=a..b"],
+    ["list_assignments", "state=done"], ["list_assignments", "app="],
+    ["list_mappings", "connector=office-1"], ["list_connectors", "app=wiki"],
+    ["lookup", "wiki.corp.example", "bulk.example"],
+    ["drop", "10.1.2.3", "10.1.2.4"], ["verbosity", "6"],
+    ["reload", "--json"], ["dump_state", "now"]])
+def test_wrong_arguments_say_what_is_right(filled, words):
+    result = filled.client.control_run(*words)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"error: {words[0]}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_names_with_blanks_can_be_asked_for(keeper):
+    apps = [dict(APPS[0], name="our b\u00fccher")]
+    port = free_port("127.0.0.2")
+    daemon = Conn25d(keeper, "connector", connector_config(
+        port, apps=apps, peers=[{"name": "edge-1", "addresses": ["127.0.0.1"],
+                                 "apps": ["our b\u00fccher"]}])).start()
+    post(port, {"transitIPs": [entry("169.254.64.1", "10.1.2.3",
+                                     app="our b\u00fccher")]})
+    printed = daemon.control("list_mappings", "app=our b\u00fccher")
+    shown = printed.split()[3]
+    assert shown == "our\\032b\u00fccher"
+    assert daemon.control("list_mappings", f"app={shown}") == printed
+    assert json.loads(daemon.control("list_mappings", "--json"))[0]["app"] \
+        == "our b\u00fccher"
+
+
+# ---- forms ------------------------------------------------------------------
+
+def test_json_says_what_the_text_says(filled):
+    client, connector = filled.client, filled.connector
+    text = [line.split() for line in
+            client.control("list_assignments").splitlines()]
+    found = json.loads(client.control("--json", "list_assignments"))
+    assert sorted(a["magic"] for a in found) == sorted(t[2] for t in text)
+    assert {tuple(a) for a in found} == {(
+        "domain", "destination", "magic", "transit", "app", "connector",
+        "state", "leaseSeconds")}
+    found = json.loads(connector.control("list_mappings", "--json"))
+    assert len(found) == len(connector.control("list_mappings").splitlines())
+    assert {m["peer"] for m in found} == {"edge-1"}
+    found = json.loads(client.control("list_connectors", "--json"))
+    assert found[0]["name"] == "office-1" and found[0]["health"] == "healthy"
+    stats = client.stats()
+    found = json.loads(client.control("stats_noreset", "--json"))
+    assert list(found) == list(stats)
+    assert found["assignments.current"] == stats["assignments.current"]
+    status = json.loads(client.control("status", "--json"))
+    assert status["pid"] == client.process.pid and status["ready"] is True
+    assert json.loads(client.control(
+        "list_assignments", "--json", "app=none")) == []
+
+
+def test_lookup_as_json(filled):
+    found = json.loads(filled.client.control("lookup", "--json",
+                                             "wiki.corp.example"))
+    assert found["policy"]["app"] == "wiki"
+    assert {a["domain"] for a in found["assignments"]} == \
+        {"wiki.corp.example"}
+    assert found["mappings"] == []
+    transit = found["assignments"][0]["transit"]
+    found = json.loads(filled.connector.control("lookup", "--json", transit))
+    assert found["policy"] is None and found["assignments"] == []
+    assert found["mappings"][0]["transit"] == transit
+    assert filled.client.control_run(
+        "--json", "lookup", "192.0.2.7").returncode == 1
+
+
+def test_quiet_prints_nothing_unless_it_fails(filled):
+    socket = os.path.join(filled.client.run_dir, "control.sock")
+    result = run(CONTROL, "-q", "-s", socket, "status")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    result = run(CONTROL, "--quiet", "-s", socket, "lookup", "plain.example")
+    assert result.returncode == 1 and "plain.example" in result.stderr
+
+
+def test_lists_have_a_header_on_a_terminal_only(filled):
+    socket = os.path.join(filled.client.run_dir, "control.sock")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([CONTROL, "-s", socket, "list_connectors"],
+                          stdout=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 4096):
+                shown += piece
+        except OSError:     # the other side is closed
+            pass
+        assert process.wait(scaled(10)) == 0
+    os.close(ours)
+    lines = shown.decode().splitlines()
+    assert lines[0].split()[:3] == ["name", "url", "health"]
+    assert lines[1].startswith("office-1 ")
+    assert filled.client.control("list_connectors").startswith("office-1 ")
+
+
+@pytest.mark.parametrize("program", [CONTROL, CHECKCONF, CONN25D])
+def test_help_and_version_in_both_forms(program):
+    name = os.path.basename(program)
+    for short, long in (("-h", "--help"), ("-V", "--version")):
+        printed = [run(program, option) for option in (short, long)]
+        assert printed[0].returncode == printed[1].returncode == 0
+        assert printed[0].stdout == printed[1].stdout
+        assert name in printed[0].stdout
+        assert printed[0].stderr == ""
+
+
+def test_drop_counts_in_words(filled):
+    filled.magic("deep.a.b.wiki.corp.example", "A")
+    assert filled.client.control("drop", "deep.a.b.wiki.corp.example") == \
+        "dropped 1 assignment, 0 mappings\n"
+    filled.magic("n0002.bulk.example", "A")
+    assert filled.client.control("drop", "n0002.bulk.example") == \
+        "dropped 2 assignments, 0 mappings\n"
+
+
+# ---- every verb -------------------------------------------------------------
+
+def verbs():
+    """What conn25-control says that there is."""
+    usage = run(CONTROL, "-h").stdout
+    part = usage[usage.index("verbs:"):]
+    return set(re.findall(r"^  ([a-z_]+)(?: |$)", part, re.M))
+
+
+def test_completion_knows_every_verb_and_no_other():
+    script = os.path.join(TOP, "contrib", "completion", "conn25-control")
+    completed = run("bash", "-c", f"""
+        . {script}
+        COMP_WORDS=(conn25-control '') COMP_CWORD=1
+        _conn25_control 2>/dev/null
+        printf '%s\\n' "${{COMPREPLY[@]}}" """).stdout.split()
+    assert len(completed) == len(set(completed))
+    assert set(completed) == verbs()
+
+
+def test_completion_knows_the_options_and_keys():
+    script = os.path.join(TOP, "contrib", "completion", "conn25-control")
+
+    def complete(*words):
+        listed = " ".join(f"'{w}'" for w in words)
+        return set(run("bash", "-c", f"""
+            . {script}
+            compopt() {{ :; }}
+            COMP_WORDS=(conn25-control {listed}) COMP_CWORD={len(words)}
+            _conn25_control
+            printf '%s\\n' "${{COMPREPLY[@]}}" """).stdout.split())
+    usage = run(CONTROL, "-h").stdout
+    for option in complete("-"):
+        assert option in re.split(r"[\s,\[\]]+", usage)
+    keys = re.search(r"KEY is, for assignments, of: (.*);", usage)[1].split()
+    assert complete("-s", "x", "list_assignments", "") == \
+        {f"{key}=" for key in keys} | {"--json"}
+    keys = re.search(r"for mappings, of: (.*?)\. ", usage)[1].split()
+    assert complete("list_mappings", "") == \
+        {f"{key}=" for key in keys} | {"--json"}
+
+
+# ---- the whole --------------------------------------------------------------
+
+def get(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port,
+                                            timeout=scaled(60))
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def test_dump_state_has_the_shape_of_upstreams(filled):
+    state = json.loads(filled.client.control("dump_state"))
+    assert state["configured"] is True
+    apps = {a["app"]: {d["domain"]: d["addresses"] for d in a["domains"]}
+            for a in state["client"]["apps"]}
+    assert set(apps["wiki"]) == {"wiki.corp.example.", "v4.wiki.corp.example."}
+    for one in filled.client.assignments():
+        app = "bulk" if "bulk" in one.domain else "wiki"
+        address = next(a for a in apps[app][one.domain + "."]
+                       if a["destinationIP"] == one.destination)
+        assert (address["magicIP"], address["transitIP"]) == \
+            (one.magic, one.transit)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+                            address["expiresAt"])
+    stats = filled.client.stats()
+    pools = state["client"]["ipPoolStats"]
+    for family in ("4", "6"):
+        for kind in ("Magic", "Transit"):
+            assert pools[f"ipv{family}{kind}IPsInUse"] == \
+                stats[f"pool.v{family}{kind.lower()}.inuse"]
+            assert pools[f"ipv{family}{kind}IPsCapacity"] <= 2 ** 63 - 1
+    peers = json.loads(filled.connector.control("dump_state"))[
+        "connector"]["peers"]
+    assert [p["clientIP"] for p in peers] == ["127.0.0.1"]
+    mappings = {a["transitIP"]: a["destinationIP"]
+                for app in peers[0]["apps"] for a in app["addresses"]}
+    assert mappings == {m.transit: m.destination
+                        for m in filled.connector.mappings()}
+
+
+def test_dump_state_groups_each_app_and_domain_once(filled):
+    for number in range(40):
+        filled.magic(f"n{number:04d}.bulk.example", "A")
+    state = json.loads(filled.client.control("dump_state"))
+    apps = [a["app"] for a in state["client"]["apps"]]
+    names = [d["domain"] for a in state["client"]["apps"]
+             for d in a["domains"]]
+    assert len(apps) == len(set(apps)) and len(names) == len(set(names))
+    assert len(names) >= 42
+
+
+class Watch(threading.Thread):
+    """Asks for the health over and over: the loop goes on."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port, self.answers, self.longest = port, 0, 0.0
+        self.over = threading.Event()
+
+    def run(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port,
+                                                timeout=scaled(60))
+        while not self.over.is_set():
+            began = time.monotonic()
+            connection.request("GET", "/healthz")
+            if connection.getresponse().read() == b"ok\n":
+                self.answers += 1
+            self.longest = max(self.longest, time.monotonic() - began)
+        connection.close()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join(scaled(60))
+
+
+@pytest.fixture(scope="module")
+def many(nsd_keeper):
+    """A connector with as many mappings."""
+    port, admin = free_port("127.0.0.2"), free_port("127.0.0.1")
+    apps = [dict(APPS[0], destinations=["10.0.0.0/8"]),
+            dict(APPS[1], destinations=["10.0.0.0/8"])]
+    daemon = Conn25d(nsd_keeper, "many", connector_config(
+        port, apps=apps, listen={"transitIP": f"http://127.0.0.2:{port}",
+                                 "admin": f"http://127.0.0.1:{admin}"},
+        peers=[{"name": "edge-1", "addresses": ["127.0.0.1"],
+                "apps": ["wiki", "bulk"]}])).start()
+    first = int(ipaddress.ip_address("100.64.0.0"))
+    place = int(ipaddress.ip_address("10.128.0.0"))
+    for at in range(0, MANY, 4000):
+        status, _ = post(port, {"transitIPs": [
+            entry(str(ipaddress.ip_address(first + i)),
+                  str(ipaddress.ip_address(place + i)),
+                  app="wiki" if i % 2 else "bulk")
+            for i in range(at, at + 4000)]})
+        assert status == 200
+    daemon.admin = admin
+    yield daemon
+    daemon.stop()
+
+
+def test_a_long_list_is_complete_and_the_loop_goes_on(many):
+    with Watch(many.admin) as watch:
+        lines = many.control("list_mappings").splitlines()
+        found = len(lines), len({line.split()[1] for line in lines})
+        answers = watch.answers
+        wait_for(lambda: watch.answers > answers, "the next answer")
+    assert found == (MANY, MANY)
+    assert answers > 10, watch.longest
+
+
+def test_a_long_list_filtered_by_the_daemon(many):
+    lines = many.control("list_mappings", "app=wiki",
+                         "address=10.128.0.0/24").splitlines()
+    assert len(lines) == 128
+
+
+@pytest.mark.parametrize("how", ["dump_state", "http"])
+def test_a_long_state_is_complete_and_the_loop_goes_on(many, how):
+    with Watch(many.admin) as watch:
+        if how == "http":
+            status, text = get(many.admin, "/v0/conn25/state")
+            assert status == 200
+        else:
+            text = many.control("dump_state")
+        answers = watch.answers
+    assert answers > 10, watch.longest
+    peer, = json.loads(text)["connector"]["peers"]
+    apps = {a["app"]: a["addresses"] for a in peer["apps"]}
+    assert len(peer["apps"]) == 2
+    assert len(apps["wiki"]) == len(apps["bulk"]) == MANY // 2
+    assert len({a["transitIP"] for a in apps["wiki"]}) == MANY // 2
+
+
+def test_who_stops_reading_a_state_disturbs_nobody(many):
+    stuck = []
+    for _ in range(4):
+        connection = http.client.HTTPConnection("127.0.0.1", many.admin,
+                                                timeout=scaled(60))
+        connection.request("GET", "/v0/conn25/state")
+        stuck.append(connection)
+    wait_for(lambda: get(many.admin, "/v0/conn25/state")[0] == 503,
+             "the fifth to be refused")
+    assert get(many.admin, "/healthz") == (200, b"ok\n")
+    refused = many.control_run("dump_state")
+    assert refused.returncode == 1 and "try again" in refused.stderr
+    for connection in stuck:
+        connection.close()
+    wait_for(lambda: get(many.admin, "/v0/conn25/state")[0] == 200,
+             "their places to be free")
+
+
+# ---- refusals ---------------------------------------------------------------
+
+def test_both_ends_name_a_refused_destination(fresh):
+    apps = [dict(APPS[0], destinations=["192.0.2.0/24"])]
+    world = fresh(client={"apps": [APPS[0]]}, connector={
+        "apps": apps, "peers": [{"name": "edge-1", "apps": ["wiki"],
+                                 "addresses": ["127.0.0.1", "::1"]}]})
+    world.connector.process.allow("is refused, code 1")
+    world.client.process.allow("refused")
+    assert world.ask("wiki.corp.example", "A")
+    wait_for(lambda: " is refused, code 1: " in
+             world.client.control("list_connectors"),
+             "the refusal to be shown")
+    shown = world.client.control("list_connectors")
+    log = world.connector.process.log()
+    for said in (shown, log):
+        assert re.search(r" 10\.1\.0\.[12] (of app wiki )?is refused, "
+                         r"code 1: ", said), said
+    assert log.count("is refused, code 1") == 1
+
+
+def test_status_of_a_client_alone(keeper):
+    daemon = Conn25d(keeper, "conn25d", client_config(1)).start()
+    daemon.process.allow("refused", "connector")
+    wait_for(lambda: "ready: no: app wiki: none of its connectors answers"
+             in daemon.control("status"), "the connector to be missed")
+    assert daemon.stat("apps.down") == 3
+    assert daemon.stat("ready") == 0
