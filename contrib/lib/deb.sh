@@ -31,9 +31,8 @@ deb_change_source() {
 	local rules=$dir/src/debian/rules changelog=$dir/src/debian/changelog
 	local option='--with-dynlibmodule'
 
-	grep -q -- "$option" "$rules" ||
-		sed -i "s/^\([[:space:]]*\)--with-pythonmodule \\\\$/&\n\1$option \\\\/" \
-			"$rules"
+	grep -q -- "$option" "$rules" || sed -i -E \
+		"s/^(\s*)--with-pythonmodule \\\\$/&\n\1$option \\\\/" "$rules"
 	[ "$(grep -c -- "$option" "$rules")" -eq 1 ] || die \
 		"debian/rules of $version is of a new form:" \
 		"$option can't be added to it"
@@ -43,15 +42,16 @@ deb_change_source() {
 
 	  * Built with $option, for conn25; nothing else is changed.
 
-	 -- conn25 <root@localhost>  $(date -R -d "@$(deb_date)")
+	 -- conn25 <conn25@packages.invalid>  $(date -R -d "@$(deb_date)")
 
 	END
 	mv "$changelog.new" "$changelog"
 }
 
-# That of the version before, so that the same source gives the same packages.
+# A second after the version before, so that the same source gives the same
+# packages.
 deb_date() {
-	(cd "$dir/src" && dpkg-parsechangelog -S Timestamp)
+	echo $(($(cd "$dir/src" && dpkg-parsechangelog -S Timestamp) + 1))
 }
 
 # deb_build_dep DIR: installs what its debian/control wants to be built.
@@ -70,12 +70,12 @@ deb_build_dep() {
 # deb_package DIR: makes the packages of the source in DIR, beside it. With
 # Debian's programs only, whatever this user's PATH would find before them.
 deb_package() {
-	cd "$1"
+	cd "$1" || die "$1: can't be entered"
 	run "building the packages" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 		HOME="$1" LC_ALL=C.UTF-8 "${deb_env[@]}" \
 		DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS-nocheck}" \
 		dpkg-buildpackage -us -uc -b -j"$(nproc)"
-	cd /
+	cd / || exit
 }
 
 # The packages in $dir/debs; $dir/src is then as if built in itself. Debian's
@@ -94,16 +94,18 @@ deb_build() {
 
 # What conn25 relies on: prints nothing if all is well.
 deb_check() {
-	local deb=$dir/debs/unbound_${version#*:}_$(dpkg --print-architecture).deb
-	local id
+	local deb id
 
+	deb=unbound_${version#*:}_$(dpkg --print-architecture).deb
+	deb=$dir/debs/$deb
 	[ -f "$deb" ] || die "$deb: was not built: see $log"
 	mkdir -p "$dir/check"
 	dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir/check" ./usr/sbin
 	id=$(build_id "$dir/check/usr/sbin/unbound")
-	[ -n "$id" ] && [ "$id" = "$(build_id "$dir/src/unbound")" ] ||
+	if [ -z "$id" ] || [ "$id" != "$(build_id "$dir/src/unbound")" ]; then
 		die "$deb holds another unbound than $dir/src: build-ids" \
-		"differ: see $log"
+			"differ: see $log"
+	fi
 	"$dir/check/usr/sbin/unbound" -V 2>>"$log" 9>&- |
 		grep '^Linked modules:' | grep -qw dynlib || die \
 		"the unbound in $deb does not list dynlib: see $log"
