@@ -516,7 +516,8 @@ static const struct bad_row bad_rows[] = {
 	/* keys */
 	{ CLIENT("], @@'poools': 1"), "poools: unknown key: known here are "
 		"runDir, stateDir, user, group, pools, apps, connectors, self, "
-		"listen, limits, peers, resolver, dns, table, datapath and log" },
+		"listen, limits, peers, resolver, dns, table, datapath and "
+		"log" },
 	{ CLIENT("], @@'RunDir': 1"), "RunDir: unknown key: did you mean "
 		"\"runDir\"?" },
 	{ CLIENT("], 'table': { @@'x': 1 }"), "x: unknown key: known here "
