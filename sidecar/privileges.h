@@ -50,7 +50,7 @@ struct c25_privileges {
 	char user[C25_USER_NAME_MAX];	/* the name of uid, or its number */
 	bool bind_given_up;		/* for ports below 1024 */
 	bool net_admin_given_up;
-	char capabilities[256];		/* for people; from settle on */
+	char capabilities[1024];		/* for people; from settle on */
 };
 
 /*
