@@ -49,6 +49,7 @@
 #define C25_KEY_BYTES 32			/* an Ed25519 public key */
 #define C25_CONFIG_KEYS_MAX 8			/* in one publicKey */
 #define C25_CONFIG_PINS_MAX 8			/* in one pin */
+#define C25_DNS_SERVERS_MAX 8			/* in one list of them */
 
 /* ---- what is in it ------------------------------------------------------ */
 
@@ -86,6 +87,12 @@ struct c25_config_pins {
 	size_t count;			/* up to C25_CONFIG_PINS_MAX */
 };
 
+/* A DNS server. */
+struct c25_config_forward {
+	struct c25_addr addr;		/* never ::ffff:a.b.c.d */
+	uint16_t port;
+};
+
 /* "apps": what is reached through connectors. */
 struct c25_config_app {
 	const char *name;		/* unique, 1..C25_APP_NAME_MAX bytes,
@@ -102,6 +109,12 @@ struct c25_config_app {
 	/* ... and only to addresses of its domains, of which it has some:
 	 * verify.h. */
 	bool verify_destinations;
+	/* "resolveAt": whom Unbound asks for its domains; none: as for any
+	 * other name. */
+	bool resolve_at_connector;	/* there are some */
+	struct c25_config_forward *dns_servers;
+	size_t dns_server_count;	/* up to C25_DNS_SERVERS_MAX */
+	bool dns_insecure;		/* nothing there is validated */
 	size_t at;			/* byte offset of the name */
 };
 
@@ -149,12 +162,6 @@ struct c25_config_peer {
 	 * use them, once there are any. */
 	struct c25_config_strings unknown_apps;
 	size_t at;			/* byte offset of the name */
-};
-
-/* A DNS server. */
-struct c25_config_forward {
-	struct c25_addr addr;		/* never ::ffff:a.b.c.d */
-	uint16_t port;
 };
 
 /* Where to listen; always a literal address. */
@@ -243,6 +250,10 @@ struct c25_config {
 		bool remove_at_stop;	/* default false */
 	} datapath;
 
+	struct {			/* for apps with dns_servers */
+		const char *include_file;	/* NULL: not written */
+		const char *control_socket;	/* NULL: not told */
+	} unbound;
 	struct {
 		bool syslog;		/* default false: stderr */
 		bool queries;		/* of matched names, by Unbound;
@@ -290,6 +301,13 @@ const char *c25_config_error_line(const struct c25_config_errors *errs,
 void c25_config_errors_free(struct c25_config_errors *errs);
 
 /* ---- functions ---------------------------------------------------------- */
+
+/*
+ * A DNS server as the file has it: "address" or "address@port".
+ * Returns: 0; -EINVAL.
+ */
+int c25_config_dns_server(const char *text, size_t len,
+	struct c25_config_forward *to) __attribute__((warn_unused_result));
 
 /*
  * Read, parse and check a file. Everything that is wrong with it is

@@ -734,6 +734,7 @@ c25_config_check(struct c25_config_reader *r)
 	order_connectors(r);
 	check_roles(r);
 	check_verified(r);
+	c25_config_check_resolve_at(r);
 	if (r->errs->errors > 0)
 		return;
 	/* warnings that make sense only when the rest is right */
@@ -742,6 +743,8 @@ c25_config_check(struct c25_config_reader *r)
 		check_tags(r);
 	if (c25_config_is_client(r->cfg))
 		check_domains(r);
+	if (c25_config_is_client(r->cfg))
+		c25_config_check_unbound(r);
 	check_empty(r);
 	check_group(r);
 	check_keys(r);

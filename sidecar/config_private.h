@@ -9,7 +9,7 @@
  *   config_reader.c  reading a cJSON tree by tables of keys
  *   config_read.c    the tables: cJSON tree -> struct c25_config
  *   config_read_limits.c  the tables of "tls" and "limits"
- *   config_resolver.c  those of the "resolver" section
+ *   config_resolver.c  those of "resolver", "resolveAt" and "unbound"
  *   config_check.c   what only shows when all is read: names used twice,
  *                    overlaps, references, roles
  */

@@ -308,6 +308,11 @@ read_app(struct c25_config_reader *r, const cJSON *json, void *to)
 		{ "destinations", read_destinations, 0, false },
 		C25_KEY(struct c25_config_app, verify_destinations,
 			"verifyDestinations", c25_reader_bool),
+		C25_KEY(struct c25_config_app, resolve_at_connector,
+			"resolveAt", c25_config_read_resolve_at),
+		{ "dnsServers", c25_config_read_dns_servers, 0, false },
+		C25_KEY(struct c25_config_app, dns_insecure, "dnsInsecure",
+			c25_reader_bool),
 	};
 	struct c25_config_app *app = to;
 
@@ -757,6 +762,7 @@ c25_config_read(struct c25_config_reader *r, const cJSON *tree)
 		{ "dns", read_dns, 0, false },
 		{ "table", read_table, 0, false },
 		{ "datapath", read_datapath, 0, false },
+		{ "unbound", c25_config_read_unbound, 0, false },
 		{ "log", read_log, 0, false },
 	};
 

@@ -98,7 +98,17 @@ c25_reader_fn c25_config_read_connector_tls;
 c25_reader_fn c25_config_read_listen_tls;
 c25_reader_fn c25_config_read_limits;
 
-/* The "resolver" section into a struct c25_config, config_resolver.c. */
+/* ---- config_resolver.c -------------------------------------------------- */
+
+/* Two sections into a struct c25_config; a bool; and into a
+ * struct c25_config_app. */
 c25_reader_fn c25_config_read_resolver;
+c25_reader_fn c25_config_read_unbound;
+c25_reader_fn c25_config_read_resolve_at;
+c25_reader_fn c25_config_read_dns_servers;
+/* When all is read, what doesn't fit together; and, when the rest is right
+ * and this is a client, what Unbound wouldn't be told. */
+void c25_config_check_resolve_at(struct c25_config_reader *r);
+void c25_config_check_unbound(struct c25_config_reader *r);
 
 #endif

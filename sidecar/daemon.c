@@ -463,6 +463,8 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	if (r == 0)
 		r = c25_resolve_prepare(d->resolve, cfg, err);
 	if (r == 0)
+		r = c25_forwarding_prepare(d->forwarding, cfg, err);
+	if (r == 0)
 		r = key_load(d, cfg, &key, err);
 	if (r != 0)
 		return r;
@@ -500,6 +502,7 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 			"again", err->text);
 	if (c25_resolve_commit(d->resolve))
 		c25_verify_forget(c25_serve_verify(d->serve));
+	c25_forwarding_commit(d->forwarding);
 	c25_listeners_commit(d, cfg, certificates, fresh);
 	c25_config_free(d->cfg);
 	d->cfg = cfg;
@@ -548,6 +551,7 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 	}
 	if (r != 0) {
 		c25_resolve_cancel(d->resolve);
+		c25_forwarding_cancel(d->forwarding);
 		tell(out, "%s", err.text);
 		c25_log(C25_LOG_ERROR, "reload: %s: not taken: everything "
 			"stays as it was", d->options->file);
@@ -587,6 +591,8 @@ on_tick(void *ctx)
 	c25_serve_tick(d->serve, c25_now_ms());
 	c25_resolve_tick(d->resolve, c25_now_ms());
 	c25_persist_tick(d->persist);
+	c25_forwarding_arrived(d->forwarding,
+		c25_doorbell_arrivals(d->doorbell));
 	if (d->keep != NULL)
 		c25_keep_tick(d->keep, c25_now_ms());
 	if (d->table != NULL && !d->replaced_told &&
@@ -664,6 +670,7 @@ start_base(struct c25_daemon *d, const struct c25_config *cfg,
 			(r = c25_serve_new(&d->serve, err)) != 0)
 		return r;
 	if (c25_nat_new(d->loop, &d->nat) != 0 ||
+			c25_forwarding_new(d->loop, &d->forwarding) != 0 ||
 			c25_resolve_new(d->loop, on_resolved, d,
 			&d->resolve) != 0)
 		return c25_fail(err, -ENOMEM, "out of memory");
@@ -699,6 +706,7 @@ stop_all(struct c25_daemon *d)
 	for (i = 0; i < C25_LISTENERS; i++)
 		c25_http_unlisten(d->listeners[i].http);
 	c25_resolve_free(d->resolve);
+	c25_forwarding_free(d->forwarding);
 	c25_serve_free(d->serve);
 	c25_control_close(d->control);	/* who waits for the end sees it */
 	c25_watch_close(d->signals);

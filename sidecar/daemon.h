@@ -40,6 +40,7 @@
 #include "conn25/table.h"
 #include "control.h"
 #include "doorbell.h"
+#include "forwarding.h"
 #include "http.h"
 #include "keep.h"
 #include "keys.h"
@@ -88,6 +89,7 @@ struct c25_daemon {
 	struct c25_serve *serve;
 	struct c25_resolve *resolve;	/* for what serve verifies */
 	struct c25_persist *persist;
+	struct c25_forwarding *forwarding;	/* what Unbound asks others */
 	struct c25_nat *nat;		/* the datapath, on or off */
 	struct c25_table *table;	/* client role: these four */
 	struct c25_doorbell *doorbell;

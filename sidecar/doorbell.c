@@ -36,6 +36,7 @@ struct c25_doorbell {
 	char *path;
 	struct bell_conn *conns[C25_DOORBELL_MAX];	/* first `count` */
 	unsigned count;
+	uint64_t arrivals;		/* so far */
 	uint64_t generation;		/* of the policy they are to have */
 	bool ring;			/* to be rung at the next flush */
 	bool full_told;			/* logged that there are too many */
@@ -112,6 +113,7 @@ conn_add(struct c25_doorbell *b, int fd)
 		return r;
 	}
 	b->conns[b->count++] = c;
+	b->arrivals++;
 	return 0;
 }
 
@@ -260,6 +262,12 @@ c25_doorbell_behind(const struct c25_doorbell *b)
 		n += b->conns[i]->seen != 0 &&
 			b->conns[i]->seen != b->generation;
 	return n;
+}
+
+uint64_t
+c25_doorbell_arrivals(const struct c25_doorbell *b)
+{
+	return b == NULL ? 0 : b->arrivals;
 }
 
 unsigned

@@ -62,6 +62,10 @@ void c25_doorbell_follow(struct c25_doorbell *b, uint64_t generation);
  * (Without libevent one thread speaks for all.) NULL has none. */
 unsigned c25_doorbell_behind(const struct c25_doorbell *b);
 
+/* Connections so far: one more, and Unbound may have begun anew. NULL has
+ * none. */
+uint64_t c25_doorbell_arrivals(const struct c25_doorbell *b);
+
 /* Connections now: Unbound's worker threads. NULL has none. */
 unsigned c25_doorbell_count(const struct c25_doorbell *b);
 

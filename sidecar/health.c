@@ -86,6 +86,8 @@ c25_health_reasons(struct c25_daemon *d, struct c25_buf *out)
 		"written: see the log");
 	n += reason(out, !c25_nat_built(d->nat), "datapath: the kernel's "
 		"table isn't built: see the log");
+	n += reason(out, c25_forwarding_failing(d->forwarding), "unbound: "
+		"can't be told of forward zones: see the log");
 	return n + (unsigned)apps_down(d, out);
 }
 
@@ -109,6 +111,7 @@ c25_health_figures(struct c25_daemon *d, struct c25_report_stats *out)
 	out->mappings = c25_mappings_count(c25_serve_mappings(d->serve));
 	c25_store_stats(c25_persist_store(d->persist), &out->store);
 	c25_nat_stats(d->nat, &out->nat);
+	c25_forwarding_stats(d->forwarding, &out->forwarding);
 	if (d->table == NULL)
 		return;
 	push = c25_pusher_push(d->pusher);

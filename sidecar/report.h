@@ -38,6 +38,7 @@
 
 #include "buf.h"
 #include "conn25/table.h"
+#include "forwarding.h"
 #include "mapping.h"
 #include "nat.h"
 #include "push.h"
@@ -83,6 +84,7 @@ struct c25_report_stats {
 	struct c25_verify_stats verify;
 	struct c25_store_stats store;
 	struct c25_nat_stats nat;
+	struct c25_forwarding_stats forwarding;
 	uint64_t mappings;
 	uint64_t parked;		/* assignments that no connector is
 					 * there for */

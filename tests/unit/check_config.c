@@ -366,6 +366,12 @@ END_TEST
 #define LIMITS(rest) CLIENT("], 'limits': { " rest " }")
 #define RESOLVER(rest) CLIENT("], 'resolver': { " rest " }")
 
+#define RESOLVE_AT(servers) CLIENT("{ 'name': 'a', 'domains': " \
+	"['a.example'], 'connectors': ['*'], 'resolveAt': 'connector', " \
+	"'dnsServers': [" servers "], 'dnsInsecure': true }], 'connectors': " \
+	"[{ 'name': 'c', 'url': 'http://h' }], 'unbound': { 'includeFile': " \
+	"'/f.conf', 'controlSocket': '/run/unbound.ctl' }")
+
 #define L63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define L61 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
@@ -384,6 +390,8 @@ static const char *const good_rows[] = {
 	APP(", 'destinations': ['0.0.0.0/0', '::/0', '10.0.0.1']"),
 	APP(", 'domains': ['a.example'], 'verifyDestinations': true"),
 	APP(", 'verifyDestinations': false"),
+	RESOLVE_AT("'10.0.0.53', '10.0.0.53@5353', 'fd00::1@53'"),
+	CLIENT("], 'unbound': {}"),
 	RESOLVER(""),
 	RESOLVER("'forward': ['10.0.0.53', '10.0.0.53@5353', 'fd00::1@53']"),
 	RESOLVER("'trustAnchors': []"),
@@ -516,8 +524,8 @@ static const struct bad_row bad_rows[] = {
 	/* keys */
 	{ CLIENT("], @@'poools': 1"), "poools: unknown key: known here are "
 		"runDir, stateDir, user, group, pools, apps, connectors, self, "
-		"listen, limits, peers, resolver, dns, table, datapath and "
-		"log" },
+		"listen, limits, peers, resolver, dns, table, datapath, "
+		"unbound and log" },
 	{ CLIENT("], @@'RunDir': 1"), "RunDir: unknown key: did you mean "
 		"\"runDir\"?" },
 	{ CLIENT("], 'table': { @@'x': 1 }"), "x: unknown key: known here "
@@ -622,6 +630,21 @@ static const struct bad_row bad_rows[] = {
 	{ CLIENT("{ 'name': @@'a', 'verifyDestinations': true }]"), "app "
 		"\"a\": verifyDestinations without \"domains\": list" },
 	{ APP(", 'verifyDestinations': @@1"), "verifyDestinations: must be" },
+	{ APP(", 'resolveAt': @@'here', 'dnsServers': ['10.0.0.1']"),
+		"resolveAt: must be \"connector\"" },
+	{ APP(", 'resolveAt': @@true, 'dnsServers': ['10.0.0.1']"),
+		"resolveAt: must be" },
+	{ CLIENT("{ 'name': @@'a', 'resolveAt': 'connector' }]"), "app \"a\": "
+		"resolveAt without \"dnsServers\": list" },
+	{ CLIENT("{ 'name': @@'a', 'dnsServers': ['10.0.0.1'] }]"), "app "
+		"\"a\": dnsServers without \"resolveAt\" does nothing" },
+	{ CLIENT("{ 'name': @@'a', 'dnsInsecure': true }]"), "app \"a\": "
+		"dnsInsecure without \"resolveAt\"" },
+	{ RESOLVE_AT("@@'ns.example'"), "dnsServers \"ns.example\": is no "
+		"server" },
+	{ RESOLVE_AT("@@'10.0.0.1@'"), "dnsServers \"10.0.0.1@\": is no" },
+	{ CLIENT("], 'unbound': { 'controlSocket': @@'/" L63 L63 "' }"),
+		"controlSocket: is too long for a socket: 107" },
 	/* the resolver */
 	{ RESOLVER("'forward': @@[]"), "forward: has 0 servers" },
 	{ RESOLVER("'forward': @@['::','::','::','::','::','::','::','::',"
@@ -880,6 +903,10 @@ END_TEST
 	"'tags': ['t'] }]"
 
 static const struct bad_row warning_rows[] = {
+	{ CLIENT("{ 'name': @@'a', 'domains': ['a.example'], 'connectors': "
+		"['*'], 'resolveAt': 'connector', 'dnsServers': ['10.0.0.1'] "
+		"}], 'connectors': [{ 'name': 'c', 'url': 'http://h' }]"),
+		"app \"a\": resolveAt does nothing as Unbound isn't told" },
 	{ PEER(", 'publicKey': @@'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 		"='"), "publicKey \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
 		"Hh8=\": is no Ed25519 key" },

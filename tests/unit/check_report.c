@@ -233,7 +233,8 @@ static const char *const stat_rows[] = {
 	"serve.verify.waited=80", "serve.verify.lookups=81",
 	"serve.verify.lookups.bogus=82", "serve.verify.lookups.failed=83",
 	"serve.verify.names=84", "serve.verify.lookups.pending=85",
-	"mappings.current=60", "time.now=1700000000.123000",
+	"resolve.forwards=90", "resolve.pending=1", "resolve.changes=92",
+	"resolve.failed=93", "mappings.current=60", "time.now=1700000000.123000",
 	"time.up=61.001000", "time.elapsed=0.007000",
 };
 
@@ -241,6 +242,7 @@ static const struct c25_report_stats some_stats = {
 	.total = { 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110 },
 	.usage = { 1, 2, 3, 4, { { 10, 20 }, { 11, 21 }, { 12, 22 },
 		{ 13, UINT64_MAX } } },
+	.forwarding = { 90, 1, 92, 93 },
 	.push = { .requests = 30, .acked = 31, .failed = 32, .retried = 33,
 		.refused = 34, .moved = 36, .stuck = 37, .probes = 38 },
 	.parked = 35,

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The include file, and the talk with unbound-control's socket; see
+ * forwarding.h. */
+
+#include "forwarding.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conn25/log.h"
+#include "forwards.h"
+#include "privileges.h"
+#include "unbound_control.h"
+
+#define RETRY_MS 1000		/* after the first failure; doubles ... */
+#define RETRY_MAX_MS 60000	/* ... up to this */
+#define FILE_MODE 0644
+#define HEADER "# Written by conn25d"
+#define SAID_MAX 160		/* shown of what Unbound says */
+
+enum state { IDLE, LISTING, CHANGING };
+
+/* What a configuration asks for. */
+struct setting {
+	char *file, *socket;		/* NULL: none */
+	struct c25_forwards zones;
+};
+
+struct c25_forwarding {
+	struct c25_unbound_ask ask;
+	struct c25_timer retry;
+	struct setting now, next;
+	struct c25_forwards found;	/* in the file, by prepare() */
+	bool write;			/* next.file.new has been written */
+	struct c25_forwards former;	/* what Unbound may have besides */
+	struct c25_forwards listed;	/* of ours, what it has */
+	enum state state;
+	struct c25_buf plan;		/* commands, a line each */
+	size_t at;			/* in it, the one being said */
+	size_t changes;			/* zones in it */
+	bool answered;			/* "ok" */
+	char said[SAID_MAX];		/* if not, what else; printable */
+	unsigned attempts;		/* that failed, one after the other */
+	int told;			/* the failure that was logged */
+	bool pending;
+	uint64_t modules;
+	uint64_t total_changes, failures;
+};
+
+static void
+setting_free(struct setting *s)
+{
+	free(s->file);
+	free(s->socket);
+	c25_forwards_free(&s->zones);
+	*s = (struct setting){ 0 };
+}
+
+/* ---- the include file ------------------------------------------------------ */
+
+/* The whole of it; empty when there is none. */
+static int
+file_read(const char *path, struct c25_buf *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	do {
+		if (!c25_buf_reserve(out, 65536)) {
+			errno = ENOMEM;
+			n = -1;
+			break;
+		}
+		n = read(fd, out->data + out->len, 65536);
+		if (n > 0)
+			out->len += (size_t)n;
+	} while (n > 0);
+	n = n < 0 ? -errno : 0;
+	(void)close(fd);
+	return (int)n;
+}
+
+static int
+file_write(const char *path, const struct c25_buf *text)
+{
+	size_t done = 0;
+	ssize_t n;
+	int fd, r = 0;
+
+	(void)unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+	if (fd < 0)
+		return -errno;
+	while (r == 0 && done < text->len) {
+		n = write(fd, text->data + done, text->len - done);
+		if (n < 0)
+			r = -errno;
+		else
+			done += (size_t)n;
+	}
+	/* Unbound is another user, whatever the umask */
+	if (r == 0 && (fchmod(fd, FILE_MODE) != 0 || fsync(fd) != 0))
+		r = -errno;
+	(void)close(fd);
+	if (r != 0)
+		(void)unlink(path);
+	return r;
+}
+
+static void
+directory_sync(const char *path)
+{
+	char *copy = strdup(path);
+	int fd;
+
+	if (copy == NULL)
+		return;
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(copy);
+	if (fd < 0)
+		return;
+	(void)fsync(fd);
+	(void)close(fd);
+}
+
+/* Where a new one is written. Owns: the caller frees it. */
+static char *
+file_beside(const char *path)
+{
+	char *name;
+
+	return asprintf(&name, "%s.new", path) < 0 ? NULL : name;
+}
+
+static int
+cannot_write(const char *path, int r, struct c25_error *err)
+{
+	char user[C25_USER_NAME_MAX];
+
+	return c25_fail(err, r, "unbound.includeFile: %s: can't be written: "
+		"%s: make its directory, and let user %s write there",
+		path, strerror(-r), c25_user_name(geteuid(), user));
+}
+
+static int
+file_prepare(struct c25_forwarding *f, const struct c25_config *cfg,
+	struct c25_error *err)
+{
+	struct c25_buf old = { 0 }, text = { 0 };
+	char *beside = file_beside(f->next.file);
+	int r = file_read(f->next.file, &old);
+
+	c25_forwards_text(&f->next.zones, cfg->file, &text);
+	if (beside == NULL || text.failed || r == -ENOMEM) {
+		r = c25_fail(err, -ENOMEM, "unbound: out of memory");
+	} else if (r != 0) {
+		r = c25_fail(err, r, "unbound.includeFile: %s: can't be read: "
+			"%s", f->next.file, strerror(-r));
+	} else if (old.len > 0 && (old.len < strlen(HEADER) ||
+	    memcmp(old.data, HEADER, strlen(HEADER)) != 0)) {
+		r = c25_fail(err, -EEXIST, "unbound.includeFile: %s: is there "
+			"and not from conn25d: name another file, or remove "
+			"it", f->next.file);
+	} else if (old.len != text.len ||
+	    memcmp(old.data, text.data, text.len) != 0) {
+		r = file_write(beside, &text);
+		f->write = r == 0;
+		if (r != 0)
+			r = cannot_write(f->next.file, r, err);
+	}
+	/* at the start: what an earlier conn25d had Unbound read */
+	if (r == 0 && old.len > 0 && f->now.file == NULL &&
+	    c25_forwards_parse(&f->found, old.data, old.len) != 0)
+		c25_log(C25_LOG_INFO, "unbound.includeFile: %s: has been "
+			"changed: zones that were in it only stay until "
+			"Unbound is restarted", f->next.file);
+	free(beside);
+	c25_buf_free(&old);
+	c25_buf_free(&text);
+	return r;
+}
+
+static void
+file_commit(struct c25_forwarding *f)
+{
+	char *beside;
+
+	if (f->now.file != NULL && (f->next.file == NULL ||
+	    strcmp(f->now.file, f->next.file) != 0))
+		c25_log(C25_LOG_INFO, "unbound.includeFile: %s: is no longer "
+			"written: remove it from unbound.conf", f->now.file);
+	if (!f->write)
+		return;
+	f->write = false;
+	beside = file_beside(f->next.file);
+	if (beside == NULL || rename(beside, f->next.file) != 0) {
+		c25_log(C25_LOG_ERROR, "unbound.includeFile: %s: can't be "
+			"replaced: %s: reload again", f->next.file,
+			strerror(errno));
+	} else {
+		directory_sync(f->next.file);
+		c25_log(C25_LOG_INFO, "unbound.includeFile: %s: written, %zu "
+			"forward zones", f->next.file, f->next.zones.count);
+	}
+	free(beside);
+}
+
+/* ---- telling Unbound -------------------------------------------------------- */
+
+static void
+rest(struct c25_forwarding *f)
+{
+	c25_unbound_stop(&f->ask);
+	c25_timer_stop(&f->retry);
+	c25_forwards_free(&f->listed);
+	c25_buf_free(&f->plan);
+	f->state = IDLE;
+}
+
+/* Is it only that there is no Unbound? */
+static bool
+absent(int r)
+{
+	return r == -ENOENT || r == -ECONNREFUSED;
+}
+
+static const char *
+remedy(int r)
+{
+	if (absent(r))
+		return "it is told when it comes; if it is there, see "
+			"control-interface in unbound.conf";
+	if (r == -EACCES)
+		return "add conn25d's user to the group of the socket, and "
+			"restart conn25d";
+	return "trying again";
+}
+
+static void
+failed(struct c25_forwarding *f, int r)
+{
+	uint64_t ms = RETRY_MAX_MS;
+
+	rest(f);
+	f->failures++;
+	if (r != f->told)
+		c25_log(absent(r) ? C25_LOG_INFO : C25_LOG_ERROR,
+			"unbound: %s: can't be told of forward zones: %s: %s",
+			f->now.socket, f->said[0] != '\0' ? f->said :
+			strerror(-r), remedy(r));
+	f->told = r;
+	if (f->attempts < 6)
+		ms = (uint64_t)RETRY_MS << f->attempts++;
+	c25_timer_set(&f->retry, ms);
+}
+
+static void
+finished(struct c25_forwarding *f)
+{
+	size_t changes = f->changes;
+
+	rest(f);
+	f->pending = false;
+	f->attempts = 0;
+	f->told = 0;
+	f->total_changes += changes;
+	c25_forwards_free(&f->former);
+	if (changes > 0)
+		c25_log(C25_LOG_INFO, "unbound: told of %zu changes, has %zu "
+			"forward zones of ours", changes, f->now.zones.count);
+}
+
+static void
+too_many(struct c25_forwarding *f)
+{
+	size_t n = f->changes;
+
+	rest(f);
+	c25_log(C25_LOG_ERROR, "unbound: %zu changes of forward zones are "
+		"more than it can be told while it runs: %s", n,
+		f->now.file != NULL ? "restart it" : "set "
+		"unbound.includeFile, include that, and restart it");
+}
+
+static int
+ask(struct c25_forwarding *f, const char *command, size_t len)
+{
+	f->answered = false;
+	f->said[0] = '\0';
+	return c25_unbound_ask(&f->ask, f->now.socket, command, len);
+}
+
+/* Say the next command of the plan. */
+static void
+next_command(struct c25_forwarding *f)
+{
+	const char *command = f->plan.data + f->at, *end;
+	int r;
+
+	if (f->at == f->plan.len) {
+		finished(f);
+		return;
+	}
+	end = strchr(command, '\n');
+	f->at = (size_t)(end + 1 - f->plan.data);
+	r = ask(f, command, (size_t)(end - command));
+	if (r != 0)
+		failed(f, r);
+}
+
+static int
+on_line(void *ctx, const char *line, size_t len)
+{
+	struct c25_forwarding *f = ctx;
+	size_t n = 0;
+	int r;
+
+	if (f->state == LISTING) {
+		r = c25_forwards_listed(&f->listed, &f->now.zones, &f->former,
+			line, len);
+		if (r != -EPROTO)
+			return r;
+	} else if (f->answered || (len >= 2 && memcmp(line, "ok", 2) == 0)) {
+		f->answered = true;
+		return 0;
+	}
+	for (; n < len && n < sizeof(f->said) - 1; n++)
+		f->said[n] = line[n] >= ' ' && line[n] <= '~' ? line[n] : '?';
+	f->said[n] = '\0';
+	return -EPROTO;
+}
+
+static void
+on_done(void *ctx, int r)
+{
+	struct c25_forwarding *f = ctx;
+
+	if (r == 0 && f->state == CHANGING && !f->answered)
+		r = -EPROTO;
+	if (r != 0) {
+		failed(f, r);
+		return;
+	}
+	if (f->state == LISTING) {
+		c25_forwards_sort(&f->listed);
+		f->changes = c25_forwards_plan(&f->now.zones, &f->former,
+			&f->listed, &f->plan);
+		if (f->plan.failed) {
+			failed(f, -ENOMEM);
+			return;
+		}
+		if (f->changes > C25_FORWARDS_PLAN_MAX) {
+			too_many(f);
+			return;
+		}
+		f->state = CHANGING;
+		f->at = 0;
+	}
+	next_command(f);
+}
+
+/* See what it has, and make it right; from the beginning. */
+static void
+begin(struct c25_forwarding *f)
+{
+	static const char command[] = "list_forwards";
+	int r;
+
+	rest(f);
+	f->pending = f->now.socket != NULL &&
+		(f->now.zones.count > 0 || f->former.count > 0);
+	if (!f->pending)
+		return;
+	f->state = LISTING;
+	r = ask(f, command, sizeof(command) - 1);
+	if (r != 0)
+		failed(f, r);
+}
+
+static void
+on_retry(void *ctx)
+{
+	begin(ctx);
+}
+
+/* ---- life ------------------------------------------------------------------ */
+
+int
+c25_forwarding_new(struct c25_loop *loop, struct c25_forwarding **out)
+{
+	struct c25_forwarding *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return -ENOMEM;
+	c25_unbound_init(&f->ask, loop, on_line, on_done, f);
+	c25_timer_init(&f->retry, loop, on_retry, f);
+	*out = f;
+	return 0;
+}
+
+void
+c25_forwarding_free(struct c25_forwarding *f)
+{
+	if (f == NULL)
+		return;
+	c25_forwarding_cancel(f);
+	rest(f);
+	c25_unbound_end(&f->ask);
+	setting_free(&f->now);
+	c25_forwards_free(&f->former);
+	free(f);
+}
+
+static int
+copied(char **to, const char *from)
+{
+	*to = from != NULL ? strdup(from) : NULL;
+	return from != NULL && *to == NULL ? -ENOMEM : 0;
+}
+
+int
+c25_forwarding_prepare(struct c25_forwarding *f, const struct c25_config *cfg,
+	struct c25_error *err)
+{
+	int r;
+
+	c25_forwarding_cancel(f);
+	if ((r = copied(&f->next.file, cfg->unbound.include_file)) != 0 ||
+	    (r = copied(&f->next.socket, cfg->unbound.control_socket)) != 0 ||
+	    (r = c25_forwards_make(&f->next.zones, cfg)) != 0)
+		r = c25_fail(err, r, "unbound: out of memory");
+	else if (f->next.file != NULL)
+		r = file_prepare(f, cfg, err);
+	if (r != 0)
+		c25_forwarding_cancel(f);
+	return r;
+}
+
+void
+c25_forwarding_cancel(struct c25_forwarding *f)
+{
+	char *beside;
+
+	if (f == NULL)
+		return;
+	if (f->write) {
+		beside = file_beside(f->next.file);
+		if (beside != NULL)
+			(void)unlink(beside);
+		free(beside);
+	}
+	f->write = false;
+	setting_free(&f->next);
+	c25_forwards_free(&f->found);
+}
+
+void
+c25_forwarding_commit(struct c25_forwarding *f)
+{
+	file_commit(f);
+	if (c25_forwards_merge(&f->former, &f->now.zones) != 0 ||
+	    c25_forwards_merge(&f->former, &f->found) != 0)
+		c25_log(C25_LOG_ERROR, "unbound: out of memory: zones that "
+			"were removed stay until it is restarted");
+	setting_free(&f->now);
+	f->now = f->next;
+	f->next = (struct setting){ 0 };
+	c25_forwards_free(&f->found);
+	f->attempts = 0;
+	f->told = 0;
+	begin(f);
+}
+
+void
+c25_forwarding_arrived(struct c25_forwarding *f, uint64_t modules)
+{
+	if (f == NULL || modules == f->modules)
+		return;
+	f->modules = modules;
+	f->attempts = 0;
+	begin(f);
+}
+
+bool
+c25_forwarding_failing(const struct c25_forwarding *f)
+{
+	return f != NULL && f->told != 0 && !absent(f->told);
+}
+
+void
+c25_forwarding_stats(const struct c25_forwarding *f,
+	struct c25_forwarding_stats *out)
+{
+	*out = (struct c25_forwarding_stats){ 0 };
+	if (f == NULL)
+		return;
+	out->zones = f->now.zones.count;
+	out->pending = f->pending;
+	out->changes = f->total_changes;
+	out->failures = f->failures;
+}
