@@ -118,6 +118,10 @@ print_apps(const struct c25_config *cfg, const struct c25_policy *policy)
 				c25_range_format(
 					&app->destinations.items[j].range,
 					text));
+		for (size_t j = 0; j < app->dns_server_count; j++)
+			(void)printf("%s%s@%u", j == 0 ? " resolved by " : ",",
+				c25_addr_format(&app->dns_servers[j].addr,
+					text), app->dns_servers[j].port);
 		(void)printf("%s%s\n", app->verify_destinations ?
 			" verified" : "", c25_config_app_self(cfg, i) ?
 			" served here" : "");

@@ -468,10 +468,27 @@ def store():
     yield "no-file", b"\3nothing at all"
 
 
+def forwards():
+    yield "listed", b"\1a.example. IN forward 10.0.0.1\n" \
+        b"b.example. IN forward +i 10.0.0.2 fd00::1\n" \
+        b"theirs.example. IN forward ns.example. 192.0.2.1\n" \
+        b". IN forward 192.0.2.2\n"
+    yield "listed-other", b"\1b.example. IN forward fd00::2\n" \
+        b"a.example. CH forward +i\na.example. IN forward x +i 10.0.0.1\n"
+    yield "listed-error", b"\1error unknown command\n"
+    yield "file", b"\0# Written by conn25d\n" \
+        b"server:\n\tdomain-insecure: \"a.example\"\n" \
+        b"forward-zone:\n\tname: \"a.example\"\n" \
+        b"\tforward-addr: 10.0.0.1@53\n\tforward-addr: fd00::1@5353\n" \
+        b"forward-zone:\n\tname: \"b.example\"\n" \
+        b"\tforward-addr: 10.0.0.1@53\n"
+    yield "file-half", b"\0forward-zone:\n\tname: \"a.example\"\n"
+
+
 SEEDS = {"answer": answer, "svcb": svcb, "name": names, "http1": http1,
          "http2": http2, "httpsig": httpsig, "wire": wire, "control": control,
          "config": config, "policy": policy, "push": push, "table": table,
-         "store": store}
+         "store": store, "forwards": forwards}
 
 
 def main():

@@ -62,7 +62,8 @@ class Place:
         section = {}
         if include:
             section["includeFile"] = self.file
-            world.unbound.more += f"include: \"{self.file}*\"\n"
+            world.unbound.more += f"include-toplevel: \"" \
+                f"{os.path.dirname(self.file)}/*.conf\"\n"
             world.unbound.write_conf()
         if control:
             section["controlSocket"] = self.socket
