@@ -143,7 +143,7 @@ c25_config_read_resolver(struct c25_config_reader *r, const cJSON *json,
 	c25_reader_object(r, json, C25_KEYS(keys), to);
 }
 
-/* ---- apps that are resolved elsewhere ------------------------------------ */
+/* ---- apps that are resolved elsewhere ---------------------------------- */
 
 void
 c25_config_read_resolve_at(struct c25_config_reader *r, const cJSON *json,

@@ -62,7 +62,7 @@ setting_free(struct setting *s)
 	*s = (struct setting){ 0 };
 }
 
-/* ---- the include file ------------------------------------------------------ */
+/* ---- the include file -------------------------------------------------- */
 
 /* The whole of it; empty when there is none. */
 static int
@@ -213,7 +213,7 @@ file_commit(struct c25_forwarding *f)
 	free(beside);
 }
 
-/* ---- telling Unbound -------------------------------------------------------- */
+/* ---- telling Unbound --------------------------------------------------- */
 
 static void
 rest(struct c25_forwarding *f)
@@ -391,7 +391,7 @@ on_retry(void *ctx)
 	begin(ctx);
 }
 
-/* ---- life ------------------------------------------------------------------ */
+/* ---- life -------------------------------------------------------------- */
 
 int
 c25_forwarding_new(struct c25_loop *loop, struct c25_forwarding **out)

@@ -10,7 +10,7 @@
 #define NAME_TEXT_MAX 253	/* of letters, digits, '-', '_' and dots */
 #define SERVERS_MAX 64		/* of a zone that Unbound lists */
 
-/* ---- lists --------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------- */
 
 void
 c25_forwards_free(struct c25_forwards *f)
@@ -182,7 +182,7 @@ c25_forwards_merge(struct c25_forwards *f, const struct c25_forwards *more)
 	return 0;
 }
 
-/* ---- from the configuration ---------------------------------------------- */
+/* ---- from the configuration -------------------------------------------- */
 
 struct domain {
 	size_t name;			/* in .names of the list */
@@ -274,7 +274,7 @@ c25_forwards_make(struct c25_forwards *out, const struct c25_config *cfg)
 	return r;
 }
 
-/* ---- the include file ----------------------------------------------------- */
+/* ---- the include file -------------------------------------------------- */
 
 static void
 server_text(struct c25_buf *out, const struct c25_config_forward *s)
@@ -435,7 +435,7 @@ c25_forwards_parse(struct c25_forwards *out, const char *text, size_t len)
 	return r;
 }
 
-/* ---- what Unbound has ----------------------------------------------------- */
+/* ---- what Unbound has -------------------------------------------------- */
 
 /* The next word of a line, up to a blank. */
 static bool
@@ -500,7 +500,7 @@ c25_forwards_listed(struct c25_forwards *listed,
 	return add(listed, copy, name_len, servers, count, insecure);
 }
 
-/* ---- differences ---------------------------------------------------------- */
+/* ---- differences ------------------------------------------------------- */
 
 /* The same addresses, in whatever order, ports aside? */
 static bool

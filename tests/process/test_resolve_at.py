@@ -259,6 +259,7 @@ class Impostor:
     def __init__(self, path, answer):
         self.answer = answer
         self.commands = []
+        self.sent = 0
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.bind(path)
         self.sock.listen(16)
@@ -277,6 +278,7 @@ class Impostor:
                 try:
                     for piece in self.answer(line):
                         visitor.sendall(piece)
+                        self.sent += len(piece)
                 except OSError:
                     pass        # it has heard enough
 
@@ -310,6 +312,7 @@ def test_whoever_listens_there(place, kind):
     try:
         world.client.start()
         wait_for(lambda: world.client.stat("resolve.failed") >= 2, "retries")
+        assert "unbound: can't be told" in world.client.control("status")
     finally:
         impostor.close()
         os.unlink(place.socket)
@@ -318,12 +321,15 @@ def test_whoever_listens_there(place, kind):
     assert words in lines[0], lines
     assert all("\x00" not in line and "\x1b" not in line for line in lines)
     assert impostor.commands[0] == "UBCT1 list_forwards\n"
+    # a line that doesn't end is not kept until memory does
+    assert impostor.sent / len(impostor.commands) < 4 << 20
     # it comes to rights when Unbound is there
     world.connector.start()
     world.unbound.start()
     world.wait_attached()
     place.wait_told()
     world.magic(NAME)
+    assert "unbound:" not in world.client.control("status")
 
 
 def test_a_socket_that_says_nothing_holds_up_nobody(place):

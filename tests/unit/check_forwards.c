@@ -45,7 +45,7 @@ zones_of(const char *apps)
 #define ZONE(name, address) "forward-zone:\n\tname: \"" name "\"\n" \
 	"\tforward-addr: " address "\n"
 
-/* ---- from the configuration to the file and back --------------------------- */
+/* ---- from the configuration to the file and back ----------------------- */
 
 static const struct {
 	const char *apps, *text;
@@ -149,7 +149,7 @@ START_TEST(file_not_ours)
 }
 END_TEST
 
-/* ---- what Unbound is told ---------------------------------------------------- */
+/* ---- what Unbound is told ---------------------------------------------- */
 
 #define ONE APP("a", "'a.example'", AT("'10.0.0.1'"))
 #define TWO APP("a", "'a.example', 'b.example'", AT("'10.0.0.1'"))

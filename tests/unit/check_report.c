@@ -234,7 +234,8 @@ static const char *const stat_rows[] = {
 	"serve.verify.lookups.bogus=82", "serve.verify.lookups.failed=83",
 	"serve.verify.names=84", "serve.verify.lookups.pending=85",
 	"resolve.forwards=90", "resolve.pending=1", "resolve.changes=92",
-	"resolve.failed=93", "mappings.current=60", "time.now=1700000000.123000",
+	"resolve.failed=93", "mappings.current=60",
+	"time.now=1700000000.123000",
 	"time.up=61.001000", "time.elapsed=0.007000",
 };
 
