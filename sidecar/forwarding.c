@@ -44,6 +44,9 @@ struct c25_forwarding {
 	struct c25_buf plan;		/* commands, a line each */
 	size_t at;			/* in it, the one being said */
 	size_t changes;			/* zones in it */
+	bool again;			/* begin anew after this command: it
+					 * is heard to its end, as Unbound
+					 * would complain */
 	bool answered;			/* "ok" */
 	char said[SAID_MAX];		/* if not, what else; printable */
 	unsigned attempts;		/* that failed, one after the other */
@@ -223,6 +226,21 @@ rest(struct c25_forwarding *f)
 	c25_forwards_free(&f->listed);
 	c25_buf_free(&f->plan);
 	f->state = IDLE;
+	f->again = false;
+}
+
+/* Half of a plan may have been told, and the cache not been flushed: all that
+ * may be there of ours is told once more. */
+static void
+interrupt(struct c25_forwarding *f)
+{
+	if (f->state != CHANGING)
+		return;
+	if (c25_forwards_merge(&f->former, &f->now.zones) != 0)
+		c25_log(C25_LOG_ERROR, "unbound: out of memory: restart it, "
+			"as old answers may be in its cache");
+	for (size_t i = 0; i < f->former.count; i++)
+		f->former.items[i].changed = true;
 }
 
 /* Is it only that there is no Unbound? */
@@ -249,6 +267,7 @@ failed(struct c25_forwarding *f, int r)
 {
 	uint64_t ms = RETRY_MAX_MS;
 
+	interrupt(f);
 	rest(f);
 	f->failures++;
 	if (r != f->told)
@@ -323,6 +342,8 @@ on_line(void *ctx, const char *line, size_t len)
 	size_t n = 0;
 	int r;
 
+	if (f->again)
+		return 0;
 	if (f->state == LISTING) {
 		r = c25_forwards_listed(&f->listed, &f->now.zones, &f->former,
 			line, len);
@@ -338,11 +359,17 @@ on_line(void *ctx, const char *line, size_t len)
 	return -EPROTO;
 }
 
+static void begin(struct c25_forwarding *f);
+
 static void
 on_done(void *ctx, int r)
 {
 	struct c25_forwarding *f = ctx;
 
+	if (f->again) {
+		begin(f);
+		return;
+	}
 	if (r == 0 && f->state == CHANGING && !f->answered)
 		r = -EPROTO;
 	if (r != 0) {
@@ -383,6 +410,16 @@ begin(struct c25_forwarding *f)
 	r = ask(f, command, sizeof(command) - 1);
 	if (r != 0)
 		failed(f, r);
+}
+
+/* ... when what is being said has been answered. */
+static void
+begin_anew(struct c25_forwarding *f)
+{
+	f->attempts = 0;
+	f->again = f->state != IDLE;
+	if (!f->again)
+		begin(f);
 }
 
 static void
@@ -466,6 +503,7 @@ void
 c25_forwarding_commit(struct c25_forwarding *f)
 {
 	file_commit(f);
+	interrupt(f);
 	if (c25_forwards_merge(&f->former, &f->now.zones) != 0 ||
 	    c25_forwards_merge(&f->former, &f->found) != 0)
 		c25_log(C25_LOG_ERROR, "unbound: out of memory: zones that "
@@ -474,9 +512,9 @@ c25_forwarding_commit(struct c25_forwarding *f)
 	f->now = f->next;
 	f->next = (struct setting){ 0 };
 	c25_forwards_free(&f->found);
-	f->attempts = 0;
 	f->told = 0;
-	begin(f);
+	f->pending = true;		/* until that is looked at */
+	begin_anew(f);
 }
 
 void
@@ -485,8 +523,8 @@ c25_forwarding_arrived(struct c25_forwarding *f, uint64_t modules)
 	if (f == NULL || modules == f->modules)
 		return;
 	f->modules = modules;
-	f->attempts = 0;
-	begin(f);
+	interrupt(f);
+	begin_anew(f);
 }
 
 bool

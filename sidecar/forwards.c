@@ -572,11 +572,12 @@ plan_remove(struct plan *p, size_t i)
 	const char *name = c25_forward_name(p->former, i);
 	const struct c25_forward *had = find(p->listed, name);
 
-	if (had == NULL || find(p->want, name) != NULL)
+	if (find(p->want, name) != NULL ||
+	    (had == NULL && !p->former->items[i].changed))
 		return false;
 	if (p->out != NULL) {
-		plan_name(p, "forward_remove", had->insecure &&
-			p->former->items[i].insecure, name);
+		plan_name(p, "forward_remove", had != NULL &&
+			had->insecure && p->former->items[i].insecure, name);
 		c25_buf_lit(p->out, "\n");
 	}
 	return true;

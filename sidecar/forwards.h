@@ -48,7 +48,8 @@ struct c25_forward {
 	size_t servers;			/* first one in .servers */
 	unsigned server_count;
 	bool insecure;			/* nothing below is validated */
-	bool changed;			/* merged from two that differ */
+	bool changed;			/* merged from two that differ, or
+					 * told, and perhaps not flushed */
 };
 
 struct c25_forwards {

@@ -332,6 +332,34 @@ def test_whoever_listens_there(place, kind):
     assert "unbound:" not in world.client.control("status")
 
 
+def test_what_was_told_and_not_flushed_is_flushed_later(place):
+    """Unbound has the zone then, and old answers from before it."""
+    added, flushes = [], []
+
+    def answer(line):
+        if "list_forwards" in line:
+            return [b"inner.corp.example. IN forward 127.0.0.1\n"] \
+                if added else []
+        if "flush_zone" in line:
+            flushes.append(line)
+            if len(flushes) == 1:
+                return [b"error busy\n"]
+        else:
+            added.append(line)
+        return [b"ok\n"]
+    world = place.build(start=(), include=False)
+    world.client.process.allow("error busy")
+    impostor = Impostor(place.socket, answer)
+    try:
+        world.client.start()
+        place.wait_told()
+    finally:
+        impostor.close()
+        os.unlink(place.socket)
+    assert [line.split()[1] for line in impostor.commands] == [
+        "list_forwards", "forward_add", "flush_zone"] * 2
+
+
 def test_a_socket_that_says_nothing_holds_up_nobody(place):
     world = place.build(start=(), include=False)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -342,9 +370,9 @@ def test_a_socket_that_says_nothing_holds_up_nobody(place):
         with visitor:
             holds_for(world.client.answers, "conn25-control", 1)
             assert world.client.reload() == "ok\n"
-            # the reload begins anew
-            again, _ = listener.accept()
-            again.close()
+        # what the reload brought is told when it has been heard
+        again, _ = listener.accept()
+        again.close()
     os.unlink(place.socket)
 
 

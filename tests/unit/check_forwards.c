@@ -330,6 +330,27 @@ START_TEST(plan_many)
 }
 END_TEST
 
+/* Told, and then interrupted before the cache was flushed. */
+START_TEST(interrupted)
+{
+	struct c25_forwards want = zones_of(ONE), former = zones_of(TWO);
+	struct c25_forwards listed = { 0 };
+	struct c25_buf out = { 0 };
+
+	former.items[0].changed = former.items[1].changed = true;
+	ck_assert_int_eq(list(&listed, &want, &former,
+		"a.example. IN forward 10.0.0.1\n"), 0);
+	ck_assert_uint_eq(c25_forwards_plan(&want, &former, &listed, &out),
+		2);
+	ck_assert_str_eq(out.data, ADD "forward_remove b.example\n" FLUSH
+		"flush_zone b.example\n");
+	c25_buf_free(&out);
+	c25_forwards_free(&want);
+	c25_forwards_free(&former);
+	c25_forwards_free(&listed);
+}
+END_TEST
+
 /* What Unbound may have of several configurations that it wasn't told of. */
 START_TEST(merge)
 {
@@ -372,6 +393,7 @@ main(void)
 	tcase_add_test(tc, listed_odd);
 	ADD_ROWS(tc, plan_many, many_rows);
 	tcase_add_test(tc, merge);
+	tcase_add_test(tc, interrupted);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
