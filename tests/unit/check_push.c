@@ -666,6 +666,42 @@ START_TEST(epochs)
 }
 END_TEST
 
+/* For so long OFFICE answers with this epoch, NULL: not at all. */
+static void
+office_says(const char *epoch, uint64_t ms)
+{
+	for (uint64_t end = now + ms; now < end;) {
+		until_called(OFFICE);
+		if (epoch == NULL)
+			answer(OFFICE, 0, "reset", "");
+		else
+			codes(OFFICE, "0", epoch);
+	}
+}
+
+/* It starts anew twice within the time in which that is put off; the second
+ * time it may be away, too, when that time is over. */
+START_TEST(a_resync_that_is_put_off_is_not_lost)
+{
+	teardown();
+	begin();
+	configure(1, CONNECTORS, 1);	/* wiki has OFFICE only */
+	settle();
+	for (uint32_t i = 0; i < 300; i++)
+		reserve(i, "wiki.example", OFFICE);
+	office_says("e", 20000);
+	c25_push_stats_reset(q);
+	office_says("b", 2000);
+	ck_assert_uint_ge(info(OFFICE).acked, 300);
+	c25_push_stats_reset(q);
+	office_says("c", 5000);
+	ck_assert_uint_le(info(OFFICE).acked, 50);
+	office_says(_i == 1 ? NULL : "c", 4000);
+	office_says("c", 7000);
+	ck_assert_uint_ge(info(OFFICE).acked, 300);
+}
+END_TEST
+
 START_TEST(an_epoch_that_always_changes_is_no_storm)
 {
 	char epoch[16];
@@ -854,6 +890,7 @@ main(void)
 	tcase_add_test(tc, idle_ones_are_asked_how_they_are);
 	tcase_add_test(tc, down_and_idle_is_asked_too);
 	ADD_ROWS(tc, epochs, epoch_rows);
+	tcase_add_loop_test(tc, a_resync_that_is_put_off_is_not_lost, 0, 2);
 	tcase_add_test(tc, an_epoch_that_always_changes_is_no_storm);
 	tcase_add_test(tc, all_is_refreshed_within_the_hour);
 	tcase_add_test(tc, after_a_long_sleep_all_is_sent_again);
