@@ -55,6 +55,9 @@ struct c25_serve {
 	struct named *apps;		/* sorted by name */
 	uint32_t *app_store;		/* by config index: in the store */
 	struct peer *peers;		/* by config index */
+	uint32_t *store_peer;		/* by index in the store: config index
+					 * + 1, 0: not in the configuration */
+	uint32_t stores;		/* in that array */
 	struct c25_addr *own;		/* sorted */
 	size_t own_count;
 	bool own_fixed;			/* c25_serve_own_set() */
@@ -109,10 +112,13 @@ clear(struct c25_serve *s)
 	free(s->apps);
 	free(s->app_store);
 	free(s->peers);
+	free(s->store_peer);
 	s->sources = NULL;
 	s->apps = NULL;
 	s->app_store = NULL;
 	s->peers = NULL;
+	s->store_peer = NULL;
+	s->stores = 0;
 	s->source_count = 0;
 	s->cfg = NULL;
 }
@@ -182,6 +188,8 @@ index_peers(struct c25_serve *n, const struct c25_config *cfg)
 		if (store < 0)
 			return -ENOMEM;
 		n->peers[i].store = (uint32_t)store;
+		if (n->stores <= (uint32_t)store)
+			n->stores = (uint32_t)store + 1;
 		for (size_t k = 0; k < p->address_count; k++) {
 			n->sources[n->source_count++] = (struct source){
 			    p->addresses[k], i };
@@ -190,6 +198,11 @@ index_peers(struct c25_serve *n, const struct c25_config *cfg)
 		}
 	}
 	qsort(n->sources, n->source_count, sizeof(*n->sources), by_source);
+	n->store_peer = calloc(n->stores + 1, sizeof(*n->store_peer));
+	if (n->store_peer == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < cfg->peer_count; i++)
+		n->store_peer[n->peers[i].store] = i + 1;
 	return 0;
 }
 
@@ -292,13 +305,11 @@ drop_disallowed(struct c25_serve *s)
 	while (c25_mappings_next(s->mappings, &cursor, &it)) {
 		struct c25_wire_entry e = { .transit = it.transit,
 		    .destination = it.destination, .app = it.app };
-		uint32_t app, peer = 0;
+		uint32_t app, peer = it.peer_index < s->stores ?
+		    s->store_peer[it.peer_index] : 0;
 
-		while (s->cfg != NULL && peer < s->cfg->peer_count &&
-		    s->peers[peer].store != it.peer_index)
-			peer++;
-		if (s->cfg == NULL || peer == s->cfg->peer_count ||
-		    check(s, peer, &e, &app) != C25_WIRE_OK)
+		if (s->cfg == NULL || peer == 0 ||
+		    check(s, peer - 1, &e, &app) != C25_WIRE_OK)
 			(void)c25_mappings_drop(s->mappings, it.peer_index,
 			    &it.transit);
 	}
@@ -352,6 +363,8 @@ c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
 	s->apps = n.apps;
 	s->app_store = n.app_store;
 	s->peers = n.peers;
+	s->store_peer = n.store_peer;
+	s->stores = n.stores;
 	if (cfg != NULL)
 		c25_mappings_limit(s->mappings,
 			cfg->limits.mappings_per_peer);

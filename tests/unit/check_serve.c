@@ -279,6 +279,54 @@ START_TEST(a_reload_drops_what_is_no_longer_allowed)
 }
 END_TEST
 
+static void
+reload(const char *quoted)
+{
+	struct c25_config *old = cfg;
+	struct c25_error err;
+
+	cfg = parse(quoted);
+	ck_assert_int_eq(c25_serve_configure(s, cfg, &err), 0);
+	c25_config_free(old);
+}
+
+#define PEERS(list) "{ 'apps': [{ 'name': 'wiki', 'destinations':" \
+	"['10.0.0.0/8'] }, { 'name': 'mail', 'destinations':" \
+	"['10.0.0.0/8'] }], 'listen': { 'transitIP':" \
+	"'http://127.0.0.1:8025' }, 'peers': [" list "] }"
+#define PEER_WIKI "{ 'name': 'w', 'addresses': ['10.9.1.1']," \
+	"'apps': ['wiki'] }"
+#define PEER_MAIL "{ 'name': 'm', 'addresses': ['10.9.1.2']," \
+	"'apps': ['mail'] }"
+#define PEER_NONE "{ 'name': 'n', 'addresses': ['10.9.1.3'], 'apps': [] }"
+
+/* Each mapping is judged by what its own peer may, wherever that stands. */
+START_TEST(a_reload_finds_peers_in_other_places)
+{
+	static const struct {
+		const char *config;
+		size_t left;
+	} rows[] = {
+		{ PEERS(PEER_NONE "," PEER_MAIL "," PEER_WIKI), 2 },
+		{ PEERS(PEER_WIKI "," PEER_NONE), 1 },
+		{ PEERS(PEER_NONE "," PEER_MAIL), 0 },
+	};
+
+	reload(PEERS(PEER_WIKI "," PEER_MAIL));
+	ck_assert_int_eq(ask("10.9.1.1", "{\"transitIPs\":[{\"transitIP\":"
+	    "\"169.254.64.1\",\"destinationIP\":\"10.0.0.1\",\"app\":"
+	    "\"wiki\"}]}"), 200);
+	ck_assert_int_eq(ask("10.9.1.2", "{\"transitIPs\":[{\"transitIP\":"
+	    "\"169.254.64.1\",\"destinationIP\":\"10.0.0.1\",\"app\":"
+	    "\"mail\"}]}"), 200);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		reload(rows[i].config);
+		ck_assert_uint_eq(c25_mappings_count(c25_serve_mappings(s)),
+		    rows[i].left);
+	}
+}
+END_TEST
+
 /* What a request would be refused is not taken back either. */
 START_TEST(restoring_checks_as_a_request_does)
 {
@@ -434,6 +482,7 @@ main(void)
 	tcase_add_test(tc, duplicates_count_from_the_first_accepted);
 	tcase_add_test(tc, a_large_request_has_its_duplicates_found);
 	tcase_add_test(tc, a_reload_drops_what_is_no_longer_allowed);
+	tcase_add_test(tc, a_reload_finds_peers_in_other_places);
 	ADD_ROWS(tc, restoring_checks_as_a_request_does, entry_rows);
 	tcase_add_test(tc, restoring_needs_the_peer_and_the_role);
 	tcase_add_test(tc, an_epoch_can_be_gone_on_with);
