@@ -214,7 +214,7 @@ struct c25_config {
 		const char *certificate_file;
 		const char *private_key_file;
 	} listen;
-	struct {			/* for verify_destinations */
+	struct {			/* for verified ones, names in url */
 		struct c25_config_forward *forward;	/* none: those of
 							 * /etc/resolv.conf */
 		size_t forward_count;

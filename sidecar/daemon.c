@@ -287,6 +287,7 @@ client_open(struct c25_daemon *d, const struct c25_config *cfg,
 		c25_fail(err, r, "pusher: out of memory");
 		goto out;
 	}
+	c25_pusher_resolver(d->pusher, d->names);
 	c25_timer_init(&d->reclaim, d->loop, on_reclaim, d);
 	c25_timer_set(&d->reclaim, C25_RECLAIM_MS);
 out:
@@ -431,12 +432,11 @@ on_lookup(void *ctx, struct c25_verify_name *name, const char *domain,
 }
 
 static void
-on_resolved(void *ctx, struct c25_verify_name *name,
-	const struct c25_verify_answer *a)
+on_resolved(void *ctx, void *token, const struct c25_verify_answer *a)
 {
 	struct c25_daemon *d = ctx;
 
-	c25_verify_answer(c25_serve_verify(d->serve), name, a, c25_now_ms());
+	c25_verify_answer(c25_serve_verify(d->serve), token, a, c25_now_ms());
 }
 
 /* ---- configuration ----------------------------------------------------- */
@@ -464,6 +464,8 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 		r = c25_resolve_prepare(d->resolve, cfg, err);
 	if (r == 0)
 		r = c25_forwarding_prepare(d->forwarding, cfg, err);
+	if (r == 0)
+		r = c25_resolve_prepare(d->names, cfg, err);
 	if (r == 0)
 		r = key_load(d, cfg, &key, err);
 	if (r != 0)
@@ -503,6 +505,7 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	if (c25_resolve_commit(d->resolve))
 		c25_verify_forget(c25_serve_verify(d->serve));
 	c25_forwarding_commit(d->forwarding);
+	(void)c25_resolve_commit(d->names);
 	c25_listeners_commit(d, cfg, certificates, fresh);
 	c25_config_free(d->cfg);
 	d->cfg = cfg;
@@ -552,6 +555,7 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 	if (r != 0) {
 		c25_resolve_cancel(d->resolve);
 		c25_forwarding_cancel(d->forwarding);
+		c25_resolve_cancel(d->names);
 		tell(out, "%s", err.text);
 		c25_log(C25_LOG_ERROR, "reload: %s: not taken: everything "
 			"stays as it was", d->options->file);
@@ -590,6 +594,7 @@ on_tick(void *ctx)
 
 	c25_serve_tick(d->serve, c25_now_ms());
 	c25_resolve_tick(d->resolve, c25_now_ms());
+	c25_resolve_tick(d->names, c25_now_ms());
 	c25_persist_tick(d->persist);
 	c25_forwarding_arrived(d->forwarding,
 		c25_doorbell_arrivals(d->doorbell));
@@ -671,8 +676,10 @@ start_base(struct c25_daemon *d, const struct c25_config *cfg,
 		return r;
 	if (c25_nat_new(d->loop, &d->nat) != 0 ||
 			c25_forwarding_new(d->loop, &d->forwarding) != 0 ||
-			c25_resolve_new(d->loop, on_resolved, d,
-			&d->resolve) != 0)
+			c25_resolve_new(d->loop, C25_RESOLVE_VERIFY,
+			on_resolved, d, &d->resolve) != 0 ||
+			c25_resolve_new(d->loop, C25_RESOLVE_NAMES,
+			c25_pusher_found, NULL, &d->names) != 0)
 		return c25_fail(err, -ENOMEM, "out of memory");
 	c25_serve_before_reply(d->serve, on_mappings, d);
 	c25_verify_resolver(c25_serve_verify(d->serve), on_lookup, d);
@@ -707,6 +714,7 @@ stop_all(struct c25_daemon *d)
 		c25_http_unlisten(d->listeners[i].http);
 	c25_resolve_free(d->resolve);
 	c25_forwarding_free(d->forwarding);
+	c25_resolve_free(d->names);
 	c25_serve_free(d->serve);
 	c25_control_close(d->control);	/* who waits for the end sees it */
 	c25_watch_close(d->signals);

@@ -88,6 +88,7 @@ struct c25_daemon {
 	struct c25_daemon_listener listeners[C25_LISTENERS];
 	struct c25_serve *serve;
 	struct c25_resolve *resolve;	/* for what serve verifies */
+	struct c25_resolve *names;	/* ... and for the pusher */
 	struct c25_persist *persist;
 	struct c25_forwarding *forwarding;	/* what Unbound asks others */
 	struct c25_nat *nat;		/* the datapath, on or off */

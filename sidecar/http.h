@@ -231,6 +231,8 @@ struct c25_http_result {
 
 struct c25_http_peer {
 	const char *host;		/* name or address, without brackets */
+	struct c25_host *at;		/* where a name is; NULL: host is an
+					 * address. Outlives the client */
 	uint16_t port;
 	bool tls;			/* https: HTTP/2 if it chooses that;
 					 * verified by the system's store */
@@ -250,7 +252,10 @@ struct c25_http_client;
 /*
  * A client for one server; connects when there is something to send. `done`
  * is called exactly once for each c25_http_post(), never from inside it.
- * Returns: 0; -ENOMEM. Owns: the client; host is copied.
+ * A name is looked up from the loop, never inside c25_http_post(), and its
+ * addresses are tried one after the other within connect_ms.
+ * Returns: 0; -ENOMEM; -EINVAL: a name without `at`. Owns: the client; host
+ * is copied.
  */
 int c25_http_client_new(struct c25_loop *loop,
 	const struct c25_http_peer *peer,

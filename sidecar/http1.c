@@ -3,6 +3,7 @@
 #include "http1.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -456,4 +457,17 @@ c25_chunk_feed(struct c25_chunk *c, const char *data, size_t len,
 		at += n;
 	}
 	return (ssize_t)at;
+}
+
+void
+c25_http1_authority(const char *host, uint16_t port, bool tls, char *text,
+	size_t size)
+{
+	bool v6 = strchr(host, ':') != NULL;
+	char suffix[8] = "";
+
+	if (port != (tls ? 443 : 80))
+		(void)snprintf(suffix, sizeof(suffix), ":%u", port);
+	(void)snprintf(text, size, "%s%s%s%s", v6 ? "[" : "", host,
+		v6 ? "]" : "", suffix);
 }

@@ -120,4 +120,8 @@ struct c25_chunk {
 ssize_t c25_chunk_feed(struct c25_chunk *c, const char *data, size_t len,
 	struct c25_buf *out, size_t max) __attribute__((warn_unused_result));
 
+/* Whom a request is for, as a URL has it: without the scheme's own port. */
+void c25_http1_authority(const char *host, uint16_t port, bool tls,
+	char *text, size_t size);
+
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The HTTP client; see http.h. libwebsockets connects and moves the bytes (as
- * a raw connection), tls.c is between for https, and http2.c where the server
- * chose that; what they mean is read here and in http1.c.
+ * The HTTP client; see http.h. host.h says where to, so that libwebsockets
+ * never looks up a name: that would stop the loop. It connects to an address
+ * and moves the bytes (as a raw connection), tls.c is between for https, and
+ * http2.c where the server chose that; what they mean is read here and in
+ * http1.c.
  */
 #include "http.h"
 
@@ -11,13 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conn25/table.h"
+#include "host.h"
 #include "http1.h"
 #include "http2.h"
 #include "loop_private.h"
 #include "tls.h"
 
+#define ADDRESS_MS 500		/* for each of many addresses, at least */
+
 enum state {
 	STATE_OFF,		/* no connection */
+	STATE_LOOKUP,		/* no address yet, the timer looks again */
 	STATE_CONNECTING,
 	STATE_ON,		/* connected; busy or idle */
 };
@@ -36,6 +43,9 @@ struct c25_http_client {
 	struct c25_tls *tls;		/* NULL: plain */
 	struct c25_http2 *http2;	/* NULL: HTTP/1.1 */
 	struct c25_timer timer;		/* connect, then response */
+	struct c25_addr addr;		/* of a name: the one in use */
+	size_t tried;			/* addresses, for this connection */
+	uint64_t until_ms;		/* that takes no longer */
 
 	/* the request on the way */
 	bool busy;
@@ -51,7 +61,7 @@ struct c25_http_client {
 	struct c25_buf request;		/* its bytes; HTTP/2: its fields */
 	struct c25_buf frames;		/* of HTTP/2, for tls */
 	struct c25_buf out;		/* for the network, after LWS_PRE */
-	char failed[128];		/* deliver this from the timer */
+	char failed[C25_HOST_ERROR_MAX];	/* the timer delivers it */
 
 	/* the response */
 	struct c25_buf in;		/* head, until it is complete */
@@ -114,6 +124,8 @@ client_done(struct c25_http_client *c, const char *error)
 	c->busy = false;
 	c->late = false;
 	c->failed[0] = '\0';
+	if (error != NULL && c->peer.at != NULL)
+		c25_host_failed(c->peer.at);
 	c->done(c->ctx, &r);
 }
 
@@ -139,19 +151,6 @@ response_reset(struct c25_http_client *c)
 	c->in_body = false;
 	c->head.status = 0;
 	c->epoch[0] = '\0';
-}
-
-/* Whom we want to talk to, as a URL has it. */
-static void
-authority_format(const struct c25_http_client *c, char *text, size_t size)
-{
-	bool v6 = strchr(c->host, ':') != NULL;
-	char port[8] = "";
-
-	if (c->peer.port != (c->peer.tls ? 443 : 80))
-		(void)snprintf(port, sizeof(port), ":%u", c->peer.port);
-	(void)snprintf(text, size, "%s%s%s%s", v6 ? "[" : "", c->host,
-		v6 ? "]" : "", port);
 }
 
 /* The header lines that are the same in all versions. */
@@ -210,7 +209,8 @@ client_send(struct c25_http_client *c)
 	response_reset(c);
 	c25_buf_clear(&c->request);
 	c25_timer_set(&c->timer, c->peer.response_ms);
-	authority_format(c, authority, sizeof(authority));
+	c25_http1_authority(c->host, c->peer.port, c->peer.tls, authority,
+		sizeof(authority));
 	if (c->http2 != NULL) {
 		fields_format(c, authority);
 		c25_buf_clear(&c->frames);
@@ -248,13 +248,30 @@ client_tls(struct c25_http_client *c)
 		c25_tls_believe(c->tls, c->peer.trust) == 0);
 }
 
-static void
-client_connect(struct c25_http_client *c)
+/* How long one address may take, so that others have their turn. */
+static uint64_t
+connect_ms(const struct c25_http_client *c)
 {
+	uint64_t now = c25_now_ms(), ms = c->peer.connect_ms, left;
+
+	if (c->peer.at == NULL)
+		return ms;
+	left = c->until_ms > now ? c->until_ms - now : 0;
+	ms /= c25_host_count(c->peer.at);
+	if (ms < ADDRESS_MS)
+		ms = ADDRESS_MS;
+	return ms < left ? ms : left;
+}
+
+static void
+client_dial(struct c25_http_client *c)
+{
+	char text[C25_ADDR_TEXT_MAX];
 	struct lws_client_connect_info info = {
 		.context = c->loop->lws,
 		.vhost = c->loop->vhost,
-		.address = c->host,
+		.address = c->peer.at == NULL ? c->host :
+			c25_addr_format(&c->addr, text),
 		.host = c->host,
 		.port = c->peer.port,
 		.path = "/",
@@ -264,10 +281,9 @@ client_connect(struct c25_http_client *c)
 		.pwsi = &c->wsi,
 	};
 
-	c->fresh = true;
 	c->state = STATE_CONNECTING;
 	c->failed[0] = '\0';
-	c25_timer_set(&c->timer, c->peer.connect_ms);
+	c25_timer_set(&c->timer, connect_ms(c));
 	if (c->peer.tls && !client_tls(c)) {
 		fail_later(c, "TLS can't be set up");
 	} else if (lws_client_connect_via_info(&info) == NULL) {
@@ -275,6 +291,63 @@ client_connect(struct c25_http_client *c)
 		if (c->failed[0] == '\0')
 			fail_later(c, "can't connect");
 	}
+}
+
+/* From the loop: connect to the name's next address, if there is one yet. */
+static void
+client_lookup(struct c25_http_client *c)
+{
+	uint64_t now = c25_now_ms(), left;
+	int r = c25_host_next(c->peer.at, now, &c->addr);
+
+	left = c->until_ms > now ? c->until_ms - now : 0;
+	if (r == 0 && left > 0)
+		client_dial(c);
+	else if (r == -EAGAIN && left > 0)
+		c25_timer_set(&c->timer, left < C25_HOST_WAIT_MS ? left :
+			C25_HOST_WAIT_MS);
+	else
+		client_fail(c, r == 0 ? "no connection in time" :
+			c25_host_error(c->peer.at));
+}
+
+static void
+on_host(void *ctx)
+{
+	struct c25_http_client *c = ctx;
+
+	if (c->busy && c->state == STATE_LOOKUP)
+		c25_timer_set(&c->timer, 0);
+}
+
+static void
+client_connect(struct c25_http_client *c)
+{
+	c->fresh = true;
+	c->tried = 0;
+	c->failed[0] = '\0';
+	if (c->peer.at == NULL) {
+		client_dial(c);
+		return;
+	}
+	c->until_ms = c25_now_ms() + c->peer.connect_ms;
+	c->state = STATE_LOOKUP;
+	c25_timer_set(&c->timer, 0);
+}
+
+/* The address was of no use. Returns: false: there is no other to try. */
+static bool
+client_next(struct c25_http_client *c)
+{
+	if (c->peer.at == NULL || c25_now_ms() >= c->until_ms ||
+	    ++c->tried >= c25_host_count(c->peer.at))
+		return false;
+	client_drop(c);
+	c25_host_failed(c->peer.at);
+	c->state = STATE_LOOKUP;
+	c->failed[0] = '\0';
+	client_lookup(c);
+	return true;
 }
 
 int
@@ -290,6 +363,11 @@ c25_http_post(struct c25_http_client *c, const char *path, const char *body,
 	c->again = false;
 	c->resent = false;
 	response_reset(c);
+	if (c->state == STATE_ON && c->peer.at != NULL) {
+		c25_host_refresh(c->peer.at, c25_now_ms());
+		if (!c25_host_has(c->peer.at, &c->addr))
+			client_drop(c);		/* it has moved */
+	}
 	if (c->state == STATE_ON) {
 		c->fresh = false;
 		c->again = true;
@@ -320,9 +398,13 @@ on_timer(void *ctx)
 	if (!c->busy)
 		return;
 	if (c->failed[0] != '\0') {
-		client_fail(c, c->failed);
+		if (!client_next(c))
+			client_fail(c, c->failed);
+	} else if (c->state == STATE_LOOKUP) {
+		client_lookup(c);
 	} else if (c->state == STATE_CONNECTING) {
-		client_fail(c, "no connection in time");
+		if (!client_next(c))
+			client_fail(c, "no connection in time");
 	} else {
 		c->late = true;
 		client_fail(c, "no answer in time");
@@ -594,8 +676,6 @@ connect_error(const char *text, size_t len)
 
 	if (text == NULL || strncmp(text, "Unable to connect", len) == 0)
 		return "can't connect (refused, or no way there)";
-	if (memmem(text, len, "getaddrinfo", 11) != NULL)
-		return "no such host";
 	snprintf(copy, sizeof(copy), "%.*s", (int)(len < 99 ? len : 99),
 		text);
 	return copy;
@@ -640,9 +720,13 @@ c25_http_client_new(struct c25_loop *loop, const struct c25_http_peer *peer,
 	void (*done)(void *, const struct c25_http_result *), void *ctx,
 	struct c25_http_client **out)
 {
-	struct c25_http_client *c = calloc(1, sizeof(*c));
+	struct c25_http_client *c;
+	struct c25_addr addr;
 
-	if (c == NULL)
+	if (peer->at == NULL && c25_addr_parse(&addr, peer->host,
+	    strlen(peer->host)) != 0)
+		return -EINVAL;
+	if ((c = calloc(1, sizeof(*c))) == NULL)
 		return -ENOMEM;
 	c->host = strdup(peer->host);
 	if (c->host == NULL) {
@@ -666,6 +750,8 @@ c25_http_client_new(struct c25_loop *loop, const struct c25_http_peer *peer,
 	if (c->next != NULL)
 		c->next->prev = c;
 	loop->clients = c;
+	if (c->peer.at != NULL)
+		c25_host_ready(c->peer.at, on_host, c);
 	*out = c;
 	return 0;
 }

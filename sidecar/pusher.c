@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host.h"
 #include "http.h"
 #include "httpsig.h"
 #include "wire.h"
@@ -17,6 +18,7 @@
 /* One connector's HTTP client. */
 struct line {
 	struct c25_pusher *pusher;
+	struct c25_host *at;		/* NULL: the URL has an address */
 	struct c25_http_client *client;
 	uint64_t id;
 	uint16_t reg;
@@ -34,6 +36,7 @@ struct c25_pusher {
 	struct c25_pushq *push;
 	const struct c25_key *key;	/* NULL: don't sign */
 	struct c25_httpsig sig;		/* of an answer; reused */
+	struct c25_resolve *names;	/* NULL: none are found */
 	struct c25_timer timer;
 	struct line *lines[C25_CONNECTORS_MAX];	/* by reg */
 };
@@ -147,6 +150,54 @@ static const struct c25_push_ops ops = {
 	.now_us = op_now_us,
 	.changed = op_changed,
 };
+
+/* ---- names of connectors ------------------------------------------------- */
+
+static int
+host_lookup(void *ctx, struct c25_host_query *q, const char *name,
+	enum c25_family family)
+{
+	struct c25_pusher *pu = ctx;
+
+	return pu->names == NULL ? -ENOSYS :
+		c25_resolve_start(pu->names, q, name, family);
+}
+
+static void
+host_cancel(void *ctx, struct c25_host_query *q)
+{
+	struct c25_pusher *pu = ctx;
+
+	c25_resolve_forget(pu->names, q);
+}
+
+static bool
+host_refuses(void *ctx, const struct c25_addr *a)
+{
+	struct c25_pusher *pu = ctx;
+	const struct c25_policy *policy = c25_push_policy(pu->push);
+
+	return policy != NULL && c25_policy_in_magic(policy, a);
+}
+
+static const struct c25_host_ops host_ops = {
+	.lookup = host_lookup,
+	.cancel = host_cancel,
+	.refuses = host_refuses,
+};
+
+void
+c25_pusher_resolver(struct c25_pusher *pu, struct c25_resolve *names)
+{
+	pu->names = names;
+}
+
+void
+c25_pusher_found(void *ctx, void *token, const struct c25_verify_answer *a)
+{
+	(void)ctx;
+	c25_host_answer(token, a, c25_now_ms());
+}
 
 /* ---- what drives it ----------------------------------------------------- */
 
@@ -323,6 +374,7 @@ line_free(struct line *line)
 	if (line == NULL)
 		return;
 	c25_http_client_free(line->client);
+	c25_host_free(line->at);
 	free(line);
 }
 
@@ -354,13 +406,16 @@ line_new(struct c25_pusher *pu, const struct c25_config_url *url,
 	if (line == NULL)
 		return NULL;
 	*line = (struct line){ .pusher = pu, .id = id, .reg = reg };
-	if (c25_http_client_new(pu->loop, &(struct c25_http_peer){
-	    .host = url->host, .port = url->port, .tls = url->tls,
+	if ((c25_addr_len(&url->addr) == 0 && c25_host_new(&host_ops, pu,
+	    url->host, &line->at) != 0) ||
+	    c25_http_client_new(pu->loop, &(struct c25_http_peer){
+	    .host = url->host, .at = line->at, .port = url->port,
+	    .tls = url->tls,
 	    .trust = trust,
 	    .connect_ms = C25_PUSH_TIMEOUT_MS,
 	    .response_ms = C25_PUSH_TIMEOUT_MS, .sign = on_sign },
 	    on_done, line, &line->client) != 0) {
-		free(line);
+		line_free(line);
 		return NULL;
 	}
 	return line;

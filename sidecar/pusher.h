@@ -7,6 +7,7 @@
  *	struct c25_pusher *pu;
  *
  *	c25_pusher_new(loop, table, ring_all_bells, note, d, &pu);
+ *	c25_pusher_resolver(pu, names);
  *	c25_pusher_configure(pu, cfg, regs, trust, &err);
  *						after c25_table_publish(),
  *						    at start and each reload
@@ -33,6 +34,7 @@
 #include "keys.h"
 #include "loop.h"
 #include "push.h"
+#include "resolve.h"
 
 struct c25_pusher;
 
@@ -50,6 +52,15 @@ int c25_pusher_new(struct c25_loop *loop, struct c25_table *table,
 	struct c25_pusher **out)
 	__attribute__((warn_unused_result));
 void c25_pusher_free(struct c25_pusher *pu);	/* NULL is fine */
+
+/*
+ * Who looks up connectors' names; until then none is found. It outlives the
+ * pusher, and calls c25_pusher_found(). Addresses in magic pools of the
+ * policy are refused: they lead back to us.
+ */
+void c25_pusher_resolver(struct c25_pusher *pu, struct c25_resolve *names);
+void c25_pusher_found(void *ctx, void *token,
+	const struct c25_verify_answer *a);
 
 /* What requests are signed with; NULL: nothing. It stays valid until the
  * next. */

@@ -17,9 +17,12 @@
 #include "conn25/table.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
+#define HOSTS "/etc/hosts"
 #define TYPE_A 1
 #define TYPE_AAAA 28
 #define CLASS_IN 1
+#define STRING(x) STRING_OF(x)
+#define STRING_OF(x) #x
 #define ADDRESSES_MAX 256	/* looked at in one answer */
 #define LOG_MS 60000		/* between two lines about the same */
 
@@ -27,7 +30,7 @@
 struct lookup {
 	struct c25_resolve *r;
 	struct lookup *prev, *next;	/* oldest first */
-	struct c25_verify_name *name;
+	void *token;
 	enum c25_family family;
 	int id;				/* libunbound's */
 	uint64_t started_ms;
@@ -38,11 +41,13 @@ struct engine {
 	struct ub_ctx *ub;		/* NULL: there is none */
 	struct c25_watch *watch;
 	struct c25_buf settings;	/* see settings_of() */
-	struct stat resolv_conf;	/* as it was read */
+	struct stat resolv_conf;	/* as they were read */
+	struct stat hosts;
 };
 
 struct c25_resolve {
 	struct c25_loop *loop;
+	enum c25_resolve_use use;
 	c25_resolve_fn *answer;
 	void *ctx;
 	struct engine engine;
@@ -81,10 +86,10 @@ lookup_failed(struct lookup *l)
 	static const struct c25_verify_answer failure = {
 		.found = C25_FOUND_FAILURE };
 	struct c25_resolve *r = l->r;
-	struct c25_verify_name *name = l->name;
+	void *token = l->token;
 
 	free(l);
-	r->answer(r->ctx, name, &failure);
+	r->answer(r->ctx, token, &failure);
 }
 
 /* Which addresses are in it. */
@@ -115,7 +120,7 @@ on_found(void *ctx, int error, struct ub_result *res)
 		.addresses = addresses };
 	struct lookup *l = ctx;
 	struct c25_resolve *r = l->r;
-	struct c25_verify_name *name = l->name;
+	void *token = l->token;
 
 	if (error == 0 && res->bogus) {
 		a.found = C25_FOUND_BOGUS;
@@ -127,11 +132,12 @@ on_found(void *ctx, int error, struct ub_result *res)
 	} else if (error == 0 && (res->rcode == 0 || res->nxdomain)) {
 		a.found = C25_FOUND_ANSWER;
 		a.count = read_addresses(res, l->family, addresses);
+		a.ttl_s = res->ttl > 0 ? (unsigned)res->ttl : 0;
 	}
 	ub_resolve_free(res);
 	lookup_unlink(l);
 	free(l);
-	r->answer(r->ctx, name, &a);
+	r->answer(r->ctx, token, &a);
 }
 
 static void
@@ -148,8 +154,8 @@ on_readable(struct c25_watch *w, int fd, unsigned events, void *ctx)
 }
 
 int
-c25_resolve_start(struct c25_resolve *r, struct c25_verify_name *name,
-	const char *domain, enum c25_family family)
+c25_resolve_start(struct c25_resolve *r, void *token, const char *domain,
+	enum c25_family family)
 {
 	struct lookup *l;
 	int e;
@@ -158,7 +164,7 @@ c25_resolve_start(struct c25_resolve *r, struct c25_verify_name *name,
 		return -ENOSYS;
 	if ((l = calloc(1, sizeof(*l))) == NULL)
 		return -ENOMEM;
-	*l = (struct lookup){ .r = r, .name = name, .family = family,
+	*l = (struct lookup){ .r = r, .token = token, .family = family,
 		.started_ms = c25_now_ms() };
 	e = ub_resolve_async(r->engine.ub, domain, family == C25_V6 ?
 		TYPE_AAAA : TYPE_A, CLASS_IN, l, on_found, &l->id);
@@ -173,6 +179,21 @@ c25_resolve_start(struct c25_resolve *r, struct c25_verify_name *name,
 	*(l->prev != NULL ? &l->prev->next : &r->first) = l;
 	r->last = l;
 	return 0;
+}
+
+void
+c25_resolve_forget(struct c25_resolve *r, const void *token)
+{
+	struct lookup *l, *next;
+
+	for (l = r->first; l != NULL; l = next) {
+		next = l->next;
+		if (l->token != token)
+			continue;
+		(void)ub_cancel(r->engine.ub, l->id);
+		lookup_unlink(l);
+		free(l);
+	}
 }
 
 /* ---- what it is made from ------------------------------------------------ */
@@ -191,11 +212,12 @@ add_anchors(struct c25_buf *out, const char *file)
 
 /*
  * As lines, a letter and a text: f a forwarder, r the file that names them, a
- * a file of trust anchors, i a name at and below which nothing is signed. A
- * line with # only tells when such a file was written.
+ * a file of trust anchors, i a name at and below which nothing is signed, h a
+ * file of names. A line with # only tells when such a file was written.
  */
 static void
-settings_of(const struct c25_config *cfg, struct c25_buf *out)
+settings_of(const struct c25_resolve *r, const struct c25_config *cfg,
+	struct c25_buf *out)
 {
 	char text[C25_ADDR_TEXT_MAX];
 
@@ -206,6 +228,8 @@ settings_of(const struct c25_config *cfg, struct c25_buf *out)
 			cfg->resolver.forward[i].port);
 	if (cfg->resolver.forward_count == 0)
 		c25_buf_lit(out, "r" RESOLV_CONF "\n");
+	if (r->use == C25_RESOLVE_NAMES)
+		c25_buf_lit(out, "h" HOSTS "\n");
 	for (size_t i = 0; i < cfg->resolver.anchors.count; i++)
 		add_anchors(out, cfg->resolver.anchors.items[i]);
 	if (!cfg->resolver.anchors_given &&
@@ -231,6 +255,13 @@ apply_line(struct engine *e, const char *line, struct c25_error *err)
 			memset(&e->resolv_conf, 0, sizeof(e->resolv_conf));
 		code = ub_ctx_resolvconf(e->ub, text);
 		break;
+	case 'h':
+		/* a host may do without */
+		if (stat(text, &e->hosts) != 0)
+			memset(&e->hosts, 0, sizeof(e->hosts));
+		else
+			code = ub_ctx_hosts(e->ub, text);
+		break;
 	case 'a':
 		/* libunbound would only say that something is wrong */
 		if (access(text, R_OK) != 0)
@@ -253,11 +284,12 @@ apply_line(struct engine *e, const char *line, struct c25_error *err)
 }
 
 static int
-apply_options(struct ub_ctx *ub)
+apply_options(struct ub_ctx *ub, enum c25_resolve_use use)
 {
-	static const char *const options[][2] = {
+	const char *const options[][2] = {
 		/* see resolve.h */
-		{ "cache-max-ttl:", "1" },
+		{ "cache-max-ttl:", use == C25_RESOLVE_NAMES ?
+			STRING(C25_RESOLVE_TTL_S) : "1" },
 		{ "cache-max-negative-ttl:", "1" },
 		{ "do-not-query-localhost:", "no" },
 		/* as many sockets as there are lookups, and some */
@@ -297,7 +329,8 @@ engine_free(struct engine *e)
 }
 
 static int
-engine_start(struct engine *e, struct c25_error *err)
+engine_start(struct engine *e, enum c25_resolve_use use,
+	struct c25_error *err)
 {
 	char *copy = strdup(e->settings.data), *line, *rest = copy;
 	int code;
@@ -308,7 +341,7 @@ engine_start(struct engine *e, struct c25_error *err)
 		return c25_fail(err, -ENOMEM, "resolver: can't be made: no "
 			"memory or no file descriptors left");
 	}
-	code = apply_options(e->ub);
+	code = apply_options(e->ub, use);
 	if (code != 0)
 		c25_fail(err, code, "resolver: %s: is libunbound older than "
 			"that of Debian 12?", ub_strerror(code));
@@ -330,7 +363,7 @@ engine_new(struct c25_resolve *r, struct c25_buf *settings,
 
 	*e = (struct engine){ .settings = *settings };
 	*settings = (struct c25_buf){ 0 };
-	res = engine_start(e, err);
+	res = engine_start(e, r->use, err);
 	/* The watch closes what it watches, and so does libunbound. */
 	if (res == 0 && (fd = fcntl(ub_fd(e->ub), F_DUPFD_CLOEXEC, 0)) < 0)
 		res = c25_fail(err, -errno, "resolver: %s", strerror(errno));
@@ -347,8 +380,8 @@ engine_new(struct c25_resolve *r, struct c25_buf *settings,
 /* ---- life ---------------------------------------------------------------- */
 
 int
-c25_resolve_new(struct c25_loop *loop, c25_resolve_fn *answer, void *ctx,
-	struct c25_resolve **out)
+c25_resolve_new(struct c25_loop *loop, enum c25_resolve_use use,
+	c25_resolve_fn *answer, void *ctx, struct c25_resolve **out)
 {
 	struct c25_resolve *r = calloc(1, sizeof(*r));
 
@@ -356,6 +389,7 @@ c25_resolve_new(struct c25_loop *loop, c25_resolve_fn *answer, void *ctx,
 	if (r == NULL)
 		return -ENOMEM;
 	r->loop = loop;
+	r->use = use;
 	r->answer = answer;
 	r->ctx = ctx;
 	return 0;
@@ -386,6 +420,16 @@ verifies(const struct c25_config *cfg)
 	return false;
 }
 
+/* Is there a connector with a name to look up? */
+static bool
+has_names(const struct c25_config *cfg)
+{
+	for (size_t i = 0; i < cfg->connector_count; i++)
+		if (c25_addr_len(&cfg->connectors[i].url.addr) == 0)
+			return true;
+	return false;
+}
+
 int
 c25_resolve_prepare(struct c25_resolve *r, const struct c25_config *cfg,
 	struct c25_error *err)
@@ -395,11 +439,11 @@ c25_resolve_prepare(struct c25_resolve *r, const struct c25_config *cfg,
 	int res = 0;
 
 	c25_resolve_cancel(r);
-	if (!verifies(cfg)) {
+	if (r->use == C25_RESOLVE_VERIFY ? !verifies(cfg) : !has_names(cfg)) {
 		r->prepared = r->engine.ub != NULL;
 		return 0;
 	}
-	settings_of(cfg, &settings);
+	settings_of(r, cfg, &settings);
 	if (settings.failed)
 		res = c25_fail(err, -ENOMEM, "resolver: out of memory");
 	else if (settings.len != old->len ||
@@ -449,23 +493,38 @@ same_file(const struct stat *a, const struct stat *b)
 		a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Other servers from now on, if the file that names them has changed. */
+/* Has it changed since it was read? Only told once. */
+static bool
+has_changed(const char *file, struct stat *read)
+{
+	struct stat st;
+
+	if (stat(file, &st) != 0 || same_file(&st, read))
+		return false;
+	*read = st;
+	return true;
+}
+
+/* Other servers or names from now on, if a file that has them changed. */
 static void
-look_at_resolv_conf(struct c25_resolve *r)
+look_at_files(struct c25_resolve *r)
 {
 	const struct c25_buf *now = &r->engine.settings;
 	struct c25_buf settings = { 0 };
 	struct c25_error err = { "" };
-	struct stat st;
+	bool servers, names;
 
-	if (r->engine.ub == NULL || now->data[0] != 'r' ||
-	    stat(RESOLV_CONF, &st) != 0 ||
-	    same_file(&st, &r->engine.resolv_conf))
+	if (r->engine.ub == NULL)
 		return;
-	r->engine.resolv_conf = st;	/* tried once */
+	servers = now->data[0] == 'r' &&
+		has_changed(RESOLV_CONF, &r->engine.resolv_conf);
+	names = r->use == C25_RESOLVE_NAMES &&
+		has_changed(HOSTS, &r->engine.hosts);
+	if (!servers && !names)
+		return;
 	c25_buf_add(&settings, now->data, now->len);
 	if (settings.failed || engine_new(r, &settings, &r->next, &err) != 0) {
-		c25_log(C25_LOG_ERROR, "%s: the servers of before are asked",
+		c25_log(C25_LOG_ERROR, "%s: what was read before is used",
 			settings.failed ? "resolver: out of memory" :
 			err.text);
 		c25_buf_free(&settings);
@@ -473,8 +532,8 @@ look_at_resolv_conf(struct c25_resolve *r)
 	}
 	r->prepared = true;
 	(void)c25_resolve_commit(r);
-	c25_log(C25_LOG_INFO, "resolver: " RESOLV_CONF " has changed and was "
-		"read again");
+	c25_log(C25_LOG_INFO, "resolver: %s has changed and was read again",
+		servers ? RESOLV_CONF : HOSTS);
 }
 
 void
@@ -488,5 +547,5 @@ c25_resolve_tick(struct c25_resolve *r, uint64_t now_ms)
 		lookup_unlink(l);
 		lookup_failed(l);
 	}
-	look_at_resolv_conf(r);
+	look_at_files(r);
 }

@@ -92,6 +92,7 @@ struct c25_verify_answer {
 	enum c25_found found;
 	const struct c25_addr *addresses;
 	size_t count;
+	unsigned ttl_s;
 };
 
 struct c25_verify;

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conn25/table.h"
+#include "sidecar/host.h"
 #include "sidecar/http.h"
 #include "tests/unit/suite.h"
 
@@ -917,6 +919,136 @@ START_TEST(client_is_freed_at_any_time)
 }
 END_TEST
 
+/* ---- ... of a server with a name ---- */
+
+static struct c25_host *host;
+static struct c25_host_query *queries[2];	/* v4, v6 */
+
+static int
+on_lookup(void *ctx, struct c25_host_query *q, const char *name,
+    enum c25_family family)
+{
+	ck_assert_str_eq(name, "office.example");
+	queries[family == C25_V6] = q;
+	return 0;
+}
+
+static void
+on_cancel(void *ctx, struct c25_host_query *q)
+{
+	queries[q == queries[1]] = NULL;
+}
+
+static bool
+on_refuses(void *ctx, const struct c25_addr *a)
+{
+	return false;
+}
+
+static void
+named_client(uint16_t port)
+{
+	static const struct c25_host_ops ops = { .lookup = on_lookup,
+		.cancel = on_cancel, .refuses = on_refuses };
+
+	queries[0] = queries[1] = NULL;
+	results = 0;
+	repeat = 0;
+	ck_assert_int_eq(c25_http_client_new(loop, &(struct c25_http_peer){
+	    .host = "office.example", .port = port }, on_done, NULL,
+	    &client), -EINVAL);
+	ck_assert_int_eq(c25_host_new(&ops, NULL, "office.example", &host),
+	    0);
+	ck_assert_int_eq(c25_http_client_new(loop, &(struct c25_http_peer){
+	    .host = "office.example", .at = host, .port = port }, on_done,
+	    NULL, &client), 0);
+	ck_assert_int_eq(c25_http_post(client, "/echo", "hello", 5), 0);
+	ck_assert_ptr_null(queries[0]);		/* not inside the call */
+	while (queries[0] == NULL)
+		once();
+}
+
+/* 127.0.0.1, with others before it where nobody listens. */
+static void
+name_found(enum c25_found found)
+{
+	struct c25_addr list[] = { c25_addr_v4((uint8_t[]){ 127, 9, 9, 8 }),
+		c25_addr_v4((uint8_t[]){ 127, 9, 9, 9 }),
+		c25_addr_v4((uint8_t[]){ 127, 0, 0, 1 }) };
+	struct c25_verify_answer none = { .found = found };
+	struct c25_verify_answer all = { .found = found, .ttl_s = 60,
+		.addresses = list, .count = 3 };
+
+	c25_host_answer(queries[1], &none, c25_now_ms());
+	ck_assert_uint_eq(results, 0);
+	c25_host_answer(queries[0], found == C25_FOUND_ANSWER ? &all : &none,
+	    c25_now_ms());
+	queries[0] = queries[1] = NULL;
+}
+
+START_TEST(client_of_a_name)
+{
+	named_client(c25_http_port(listener));
+	name_found(C25_FOUND_ANSWER);
+	while (results == 0)
+		once();
+	ck_assert_str_eq(result_error, "");
+	ck_assert_str_eq(result_body, "hello");
+	post("/echo", "more");
+	ck_assert(!result.fresh);
+	c25_http_client_free(client);
+	c25_host_free(host);
+}
+END_TEST
+
+START_TEST(client_of_a_name_that_is_not_found)
+{
+	named_client(c25_http_port(listener));
+	name_found(C25_FOUND_FAILURE);
+	while (results == 0)
+		once();
+	ck_assert_int_eq(result.status, 0);
+	ck_assert_ptr_nonnull(strstr(result_error, "office.example: no "
+	    "answer from DNS"));
+	c25_http_client_free(client);
+	c25_host_free(host);
+}
+END_TEST
+
+START_TEST(client_of_a_name_where_nobody_is)
+{
+	uint16_t port = c25_http_port(listener);
+
+	c25_http_unlisten(listener);
+	listener = NULL;
+	named_client(port);
+	name_found(C25_FOUND_ANSWER);
+	while (results == 0)
+		once();
+	ck_assert_ptr_nonnull(strstr(result_error, "refused"));
+	c25_http_client_free(client);
+	c25_host_free(host);
+}
+END_TEST
+
+START_TEST(client_of_a_name_is_freed_while_it_is_looked_up)
+{
+	named_client(c25_http_port(listener));
+	c25_http_abort(client);
+	name_found(C25_FOUND_ANSWER);
+	ck_assert_uint_eq(results, 0);
+	post("/echo", "hello");
+	ck_assert_str_eq(result_body, "hello");
+	c25_http_client_free(client);
+	c25_host_free(host);
+	named_client(c25_http_port(listener));
+	c25_http_client_free(client);
+	c25_host_free(host);
+	ck_assert_ptr_null(queries[0]);
+	ck_assert_ptr_null(queries[1]);
+}
+END_TEST
+
 START_TEST(client_outlives_the_loop)
 {
 	client_for(c25_http_port(listener));
@@ -1111,6 +1243,10 @@ main(void)
 	tcase_add_test(tc, client_and_server);
 	tcase_add_test(tc, client_finds_nobody);
 	tcase_add_test(tc, client_is_freed_at_any_time);
+	tcase_add_test(tc, client_of_a_name);
+	tcase_add_test(tc, client_of_a_name_that_is_not_found);
+	tcase_add_test(tc, client_of_a_name_where_nobody_is);
+	tcase_add_test(tc, client_of_a_name_is_freed_while_it_is_looked_up);
 	tcase_add_test(tc, client_outlives_the_loop);
 	ADD_ROWS(tc, client_meets, client_rows);
 	ADD_ROWS(tc, client_reads_the_epoch, epoch_rows);

@@ -5,6 +5,7 @@ test says. It stands for other implementations of the protocol, good and bad.
 
 import http.server
 import json
+import socket
 import socketserver
 import threading
 
@@ -23,7 +24,7 @@ def with_code(code, message="no"):
 
 
 class FakeConnector:
-    def __init__(self, answer=accept, host="127.0.0.2"):
+    def __init__(self, answer=accept, host="127.0.0.2", port=0):
         self.answer = answer    # entries -> (status, body), None: hang up
         self.requests = []      # (entries, headers, connection)
         self.lock = threading.Lock()
@@ -72,11 +73,13 @@ class FakeConnector:
 
         class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
             daemon_threads = True
+            address_family = (socket.AF_INET6 if ":" in host
+                              else socket.AF_INET)
 
             def handle_error(self, *_):
                 pass            # the other side may hang up
 
-        self.server = Server((host, 0), Handler)
+        self.server = Server((host, port), Handler)
         self.port = self.server.server_address[1]
         self.url = f"http://{host}:{self.port}"
         self.thread = threading.Thread(target=self.server.serve_forever,

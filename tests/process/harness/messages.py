@@ -41,6 +41,7 @@ PRINTERS = [
     ("c25_buf_format", 1, "sidecar/health.c"),
     ("c25_buf_format", 1, "sidecar/verbs.c"),
     ("snprintf", 2, "sidecar/config_errors.c"),
+    ("snprintf", 2, "sidecar/host.c"),
     ("snprintf", 2, "sidecar/tls.c"),
     ("snprintf", 2, "sidecar/push*.c"),
     ("fprintf", 1, "sidecar/conn25*.c"),
