@@ -9,6 +9,7 @@
 #include "conn25/log.h"
 #include "rundir.h"
 #include "sandbox.h"
+#include "tls.h"
 
 /* Who isn't root has to live with what there is, but is told. */
 static int
@@ -74,5 +75,6 @@ c25_confine_all(struct c25_daemon *d, const struct c25_config *cfg,
 		c25_log(C25_LOG_INFO, "seccomp: off, as -S says");
 		return 0;
 	}
+	c25_tls_init();
 	return c25_sandbox_enter(err);
 }

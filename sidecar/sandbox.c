@@ -28,8 +28,8 @@ static bool on;
 
 /* Names that an architecture or this libseccomp doesn't know are left out. */
 static const char *const allowed[] = {
-	/* files: conn25d's own, and what libraries read (names, time zones,
-	 * certificates) */
+	/* files: conn25d's own, and what libraries read (time zones,
+	 * certificates, who answers DNS) */
 	"openat", "open", "openat2", "close", "close_range", "read",
 	"pread64", "readv", "preadv", "preadv2", "write", "pwrite64",
 	"writev", "pwritev", "pwritev2", "lseek", "_llseek", "fcntl",
@@ -156,10 +156,7 @@ rules(scmp_filter_ctx ctx)
 	/* limits may be asked for, not set */
 	if (r == 0)
 		r = where(ctx, SCMP_SYS(prlimit64), 2, 0);
-	/* Memory is written or executed. Libraries come later, too: those
-	 * that look up names. */
-	if (r == 0)
-		r = without(ctx, SCMP_SYS(mmap), 2, PROT_WRITE);
+	/* What is executed is there already: libraries, too. */
 	if (r == 0)
 		r = without(ctx, SCMP_SYS(mmap), 2, PROT_EXEC);
 	if (r == 0)

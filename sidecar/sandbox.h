@@ -19,7 +19,9 @@
  *              into other processes, loading modules, mounting ...) ends
  *              the process at once, with SIGSYS, and is always noted; it
  *              fails only where a filter around us forbids seccomp(2).
- *   memory     none that can be both written and executed.
+ *   memory     none that can be executed but what is there: no library is
+ *              loaded from then on. Those that the C library takes for names
+ *              (NSS) aren't needed: host.h asks libunbound.
  *   threads    all that there are, and all that come.
  *   cost       33 ns a call: the kernel remembers those that are allowed
  *              whatever their arguments. Measured with getppid(2), Linux 6.18.

@@ -22,6 +22,12 @@ struct c25_tls {
 	char error[160];
 };
 
+void
+c25_tls_init(void)
+{
+	(void)OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL);
+}
+
 /* One for all; lives as long as the process. */
 static SSL_CTX *
 context(void)

@@ -42,6 +42,12 @@ struct c25_tls;
 
 /* ---- whom a client believes --------------------------------------------- */
 
+/*
+ * Let OpenSSL read its configuration and load what that names (providers)
+ * while libraries can be loaded: before sandbox.h's filter.
+ */
+void c25_tls_init(void);
+
 /* SHA-256 of a SubjectPublicKeyInfo: which key a certificate is for. */
 #define C25_TLS_PIN_BYTES 32
 struct c25_tls_pin {
