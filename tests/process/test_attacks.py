@@ -227,10 +227,12 @@ SIGNED = {
         (digest_is(lambda _: "md5=:AAAA:"), 401,
          "Content-Digest has no sha-256"),
     "Content-Digest twice in one line, one right":
-        (digest_is(lambda body: f"{digest(b'x')}, {digest(body)}"), 401, "Content-Digest has sha-256 twice"),
+        (digest_is(lambda body: f"{digest(b'x')}, {digest(body)}"),
+         401, "Content-Digest has sha-256 twice"),
     "Content-Digest twice, one right": (digest_twice, 401, ANOTHER),
     "Content-Digest cut short":
-        (digest_is(lambda body: digest(body)[:-5] + ":"), 401, "Content-Digest is malformed"),
+        (digest_is(lambda body: digest(body)[:-5] + ":"),
+         401, "Content-Digest is malformed"),
     "another algorithm":
         (lambda t: t.request(params=';alg="hmac-sha256"').send(), 401,
          "alg is not ed25519"),
