@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import struct
+import subprocess
 import time
 
 import dns.rcode
@@ -206,7 +207,7 @@ def by_nothing(path, _):
 
 def by_a_copy(path, _):
     """Of the right form: what is in it is as old as the copy."""
-    os.system(f"cp --sparse=always {path} {path}.new")
+    subprocess.run(["cp", "--sparse=always", path, path + ".new"], check=True)
 
 
 def by_a_directory(path, _):
