@@ -117,6 +117,35 @@ def test_answer_with_another_number_of_results(fresh, fake, count):
     wait_for(lambda: states(world) == {"ready"}, "all to be ready", 30)
 
 
+BAD_RESULTS = {
+    "a number": 0, "a list": [], "text": "ok",
+    "code out of range": {"code": 7}, "code below zero": {"code": -1},
+    "code that is text": {"code": "0"}, "code that is true": {"code": True},
+    "code of a fraction": {"code": 0.5}, "huge code": {"code": 1e300},
+    "code beyond 32 bits": {"code": 1 << 32},
+    "message that is none": {"message": {}},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_RESULTS.values(), ids=BAD_RESULTS)
+def test_result_that_is_none(fresh, fake, bad):
+    """It is taken neither for a yes nor for a final no, nor are those with
+    it."""
+    office = fake(lambda entries: (200, {"transitIPs": [
+        {} for _ in entries[1:]] + [bad]} if entries else {}))
+    world = world_with(fresh, office, dns={"holdMilliseconds": 0})
+    world.client.process.allow("office-1")
+    wait_for(lambda: office.requests, "a request")
+    world.magic("wiki.corp.example")
+    few = len(office.entries())
+    wait_for(lambda: len(office.entries()) >= few + 3, "it to be sent again",
+             30)
+    assert states(world) == {"pending"}
+    assert world.client.stat("push.acked") == 0
+    office.answer = lambda entries: results(len(entries))
+    wait_for(lambda: states(world) == {"ready"}, "all to be ready", 30)
+
+
 def test_epoch_that_changes_with_each_answer(fresh, fake):
     """All is sent again for that, but not all the time: that would be a
     storm."""

@@ -120,8 +120,8 @@ def _says(name, text):
     return how
 
 
-def _of(entry):
-    return b'{"transitIPs":[%s]}' % entry
+def _of(entries):
+    return b'{"transitIPs":[%s]}' % entries
 
 
 BODIES = [
@@ -129,13 +129,6 @@ BODIES = [
     _says("an_array", b"[]"), _says("a_list_that_is_none", _of(b"")[:-1]),
     _says("an_object_for_a_list", b'{"transitIPs":{"0":{}}}'),
     _says("too_many_entries", _of(b",".join([b"{}"] * 1000))),
-    _says("an_entry_that_is_a_number", _of(b"0")),
-    _says("code_out_of_range", _of(b'{"code":7}')),
-    _says("code_below_zero", _of(b'{"code":-1}')),
-    _says("code_that_is_text", _of(b'{"code":"0"}')),
-    _says("code_of_a_fraction", _of(b'{"code":0.5}')),
-    _says("huge_code", _of(b'{"code":1e300}')),
-    _says("message_that_is_none", _of(b'{"code":1,"message":{}}')),
     _says("deep", b"[" * 200000), _says("invalid_utf8", _of(b'{"x":"\xff"}')),
     _says("a_nul_after_all", b"{}\0"),
 ]
