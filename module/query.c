@@ -48,7 +48,7 @@ static const char *const failure_remedies[C25_FAIL_COUNT] = {
 	[C25_FAIL_V6_TRANSIT] = "enlarge it in the configuration of conn25d",
 	[C25_FAIL_TABLE_FULL] = "raise table.maxAssignments in the "
 		"configuration of conn25d",
-	[C25_FAIL_TABLE_DAMAGED] = "restart conn25d, which makes a new one",
+	[C25_FAIL_TABLE_DAMAGED] = "restart conn25d, which puts it right",
 	[C25_FAIL_POLICY] = "it should last a moment only",
 	[C25_FAIL_MEMORY] = "give Unbound more, or smaller caches",
 	[C25_FAIL_SHARED] = "it should last a moment only",

@@ -206,6 +206,14 @@ table_open(struct c25_daemon *d, const struct c25_config *cfg,
 		c25_log(C25_LOG_INFO, "table: %s/%s attached, generation "
 			"%llu", d->run_dir, C25_TABLE_FILE,
 			(unsigned long long)c25_table_generation(d->table));
+		if ((r = c25_table_mend(d->table)) < 0)
+			return c25_fail(err, r, "table: %s/%s: damaged: can't "
+				"be locked: move it away and restart conn25d "
+				"and Unbound", d->run_dir, C25_TABLE_FILE);
+		if (r > 0)
+			c25_log(C25_LOG_INFO, "table: %s/%s looked through, "
+				"as it was found damaged or full",
+				d->run_dir, C25_TABLE_FILE);
 		if (c25_config_is_client(cfg) &&
 				c25_table_capacity(d->table) != want)
 			table_resize(d, want, out);

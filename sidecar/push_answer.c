@@ -167,7 +167,8 @@ check_epoch(struct c25_pushq *p, struct c25_push_peer *c,
 		lost = strcmp(epoch, c->epoch) != 0 ||
 			(epoch[0] == '\0' && (was_down || answer->cut));
 	snprintf(c->epoch, sizeof(c->epoch), "%s", epoch);
-	if (!lost)
+	/* one that says so all the time is heard, and told of, once a while */
+	if (!lost || c->resync_at_ms != 0)
 		return;
 	c25_log(C25_LOG_INFO, "connector %s: has started anew: sending "
 		"everything again", c->name);

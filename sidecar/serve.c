@@ -8,18 +8,16 @@
 #include "serve.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <sodium/randombytes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include "conn25/log.h"
 #include "conn25/table.h"
 #include "guard.h"
+#include "own.h"
 
 #define OWN_REFRESH_MS 30000u
 #define REFUSED_LOG_MS 60000	/* at most one line of a peer in this time */
@@ -265,7 +263,11 @@ static bool
 may_lead_to(const struct c25_serve *s, uint32_t app,
     const struct c25_addr *destination)
 {
+	/* where it ends if a translator or a tunnel is on the way */
+	struct c25_addr inner = c25_addr_inner(destination);
+
 	return !is_mapped(destination) && !is_own(s, destination) &&
+	    !is_own(s, &inner) && !c25_addr_is_special(&inner) &&
 	    c25_config_app_allows(s->cfg, app, destination);
 }
 
@@ -387,33 +389,11 @@ c25_serve_tick(struct c25_serve *s, uint64_t now_ms)
 void
 c25_serve_own_refresh(struct c25_serve *s)
 {
-	struct ifaddrs *list, *i;
 	struct c25_addr *own;
-	size_t n = 0;
+	size_t n;
 
-	if (s->own_fixed || getifaddrs(&list) != 0)
+	if (s->own_fixed || c25_own_list(&own, &n) != 0)
 		return;
-	for (i = list; i != NULL; i = i->ifa_next)
-		n++;
-	if ((own = calloc(n + 1, sizeof(*own))) == NULL) {
-		freeifaddrs(list);
-		return;
-	}
-	n = 0;
-	for (i = list; i != NULL; i = i->ifa_next) {
-		const void *sa = i->ifa_addr;
-
-		if (sa == NULL)
-			continue;
-		if (i->ifa_addr->sa_family == AF_INET)
-			own[n++] = c25_addr_v4((const uint8_t *)
-			    &((const struct sockaddr_in *)sa)->sin_addr);
-		else if (i->ifa_addr->sa_family == AF_INET6)
-			own[n++] = c25_addr_v6((const uint8_t *)
-			    &((const struct sockaddr_in6 *)sa)->sin6_addr);
-	}
-	freeifaddrs(list);
-	qsort(own, n, sizeof(*own), by_addr);
 	free(s->own);
 	s->own = own;
 	s->own_count = n;

@@ -40,8 +40,9 @@
  *   4    families differ (an IPv4-mapped address counts as IPv6)
  *   3    the peer has no address of that family
  *   1    destination not allowed: outside the app's `destinations`, special
- *        (c25_addr_is_special(), also of the unmapped form), one of this
- *        host's own addresses, or transit or destination IPv4-mapped
+ *        (c25_addr_is_special()), one of this host's own addresses
+ *        (own.h), one that a translator or tunnel makes either of
+ *        (c25_addr_inner()), or transit or destination IPv4-mapped
  *   1    the app has verifyDestinations, and the destination isn't known to
  *        be an address of a domain of the app: verify.h. A request that needs
  *        lookups waits for them and is then decided as a whole, all of the

@@ -94,6 +94,22 @@ c25_addr_unmap(const struct c25_addr *a)
 	return *a;
 }
 
+struct c25_addr
+c25_addr_inner(const struct c25_addr *a)
+{
+	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
+	static const uint8_t compatible[12];
+
+	if (a->family != C25_V6)
+		return *a;
+	if (memcmp(a->bytes, nat64, 12) == 0 ||
+	    memcmp(a->bytes, compatible, 12) == 0)
+		return c25_addr_v4(a->bytes + 12);
+	if (a->bytes[0] == 0x20 && a->bytes[1] == 0x02)
+		return c25_addr_v4(a->bytes + 2);
+	return c25_addr_unmap(a);
+}
+
 int
 c25_addr_cmp(const struct c25_addr *a, const struct c25_addr *b)
 {

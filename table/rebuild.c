@@ -253,6 +253,23 @@ c25_rebuild(struct c25_table *t)
 	c25_step();
 }
 
+int
+c25_table_mend(struct c25_table *t)
+{
+	int r;
+
+	if (atomic_load(&t->h->doubtful) == 0)
+		return 0;
+	if ((r = c25_lock(t)) != 0)
+		return r;
+	atomic_store(&t->h->doubtful, 0);
+	/* where the used slots end may be wrong, too */
+	atomic_store(&t->h->watermark, t->l.capacity);
+	c25_rebuild(t);
+	c25_unlock(t);
+	return 1;
+}
+
 void
 c25_rebuild_pools(struct c25_table *t)
 {

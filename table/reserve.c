@@ -372,10 +372,12 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 	/* who copies it has the lock */
 	if (c25_table_retired(t))
 		return -ESTALE;
-	if ((r = c25_lock(t)) != 0)
-		return r;
-	r = reserve_locked(t, policy, want, &p, until, out, full);
-	c25_unlock(t);
+	if ((r = c25_lock(t)) == 0) {
+		r = reserve_locked(t, policy, want, &p, until, out, full);
+		c25_unlock(t);
+	}
+	if (r == -EUCLEAN || r == -ENOSPC)
+		atomic_store(&t->h->doubtful, 1);
 	return r;
 }
 

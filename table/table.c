@@ -196,7 +196,7 @@ c25_table_open(const char *run_dir, bool foreign_too, struct c25_table **out,
 	if ((r = c25_table_handle(run_dir, &t, err)) != 0)
 		return r;
 	t->fd = open(t->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (t->fd < 0) {
+	if (t->fd < 0 && errno != ELOOP) {
 		r = c25_fail(err, -errno, "%s: %s%s", t->path,
 		    strerror(errno), errno == ENOENT ?
 		    ": is conn25d running?" : errno == EACCES ?
@@ -204,7 +204,7 @@ c25_table_open(const char *run_dir, bool foreign_too, struct c25_table **out,
 		    "");
 		goto out;
 	}
-	if (fstat(t->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+	if (t->fd < 0 || fstat(t->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		r = c25_fail(err, -EUCLEAN, "%s: not a regular file: remove "
 		    "it and restart conn25d", t->path);
 		goto out;
@@ -300,10 +300,31 @@ c25_table_retired(const struct c25_table *t)
 	return atomic_load(&t->h->p.retired) != 0;
 }
 
+/*
+ * Was the file made shorter than its mapping? Then the next access to it would
+ * be a SIGBUS: put memory of our own in its place, which is as a table that
+ * was retired and has nothing in it.
+ */
+static bool
+let_go_of_cut(const struct c25_table *t)
+{
+	struct stat st;
+
+	if (t->fd < 0 || fstat(t->fd, &st) != 0 ||
+	    st.st_size >= (off_t)t->l.len_bytes)
+		return false;
+	if (mmap(t->base, t->l.len_bytes, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+	    0) != MAP_FAILED)
+		atomic_store(&t->h->p.retired, C25_FROZEN);
+	return true;
+}
+
 bool
 c25_table_replaced(const struct c25_table *t)
 {
-	return atomic_load(&t->h->p.retired) != 0 || !in_place(t);
+	return let_go_of_cut(t) || atomic_load(&t->h->p.retired) != 0 ||
+	    !in_place(t);
 }
 
 uint32_t

@@ -57,6 +57,14 @@ struct c25_addr c25_addr_v6(const uint8_t bytes[static 16]);
 /* ::ffff:a.b.c.d becomes a.b.c.d, anything else is returned as it is. */
 struct c25_addr c25_addr_unmap(const struct c25_addr *a);
 
+/*
+ * Where packets to an IPv6 address end when a translator or a tunnel is on
+ * their way: the IPv4 address within those of NAT64 (64:ff9b::/96), 6to4
+ * (2002::/16), IPv4-compatible (::/96) and IPv4-mapped ones; anything else is
+ * returned as it is. Ref: RFC 6052, RFC 3056, RFC 4291 2.5.5.
+ */
+struct c25_addr c25_addr_inner(const struct c25_addr *a);
+
 /* Family first, then bytes. Returns: <0, 0, >0. */
 int c25_addr_cmp(const struct c25_addr *a, const struct c25_addr *b);
 bool c25_addr_eq(const struct c25_addr *a, const struct c25_addr *b);

@@ -219,7 +219,7 @@ struct c25_header_d {
 	_Atomic uint32_t watermark;	/* slots from here on never used */
 	_Atomic uint32_t free_first;	/* free list, C25_NIL at its end */
 	_Atomic uint32_t free_count;	/* below the watermark */
-	uint32_t pad2;
+	_Atomic uint32_t doubtful;	/* somebody found it damaged or full */
 	struct c25_pool_d pools[C25_POOLS_MAX];
 };
 

@@ -31,6 +31,16 @@
  *              moment its last write (the even sequence number) is there.
  *   hostile    whatever the bytes say, no access leaves the mapping and no
  *              walk is longer than the table; damage is -EUCLEAN.
+ *   cut        who may write to the file may make it shorter, and then an
+ *              access to what is gone is a SIGBUS: Unix knows no way to keep
+ *              them from it that leaves the file its name (a sealed memfd has
+ *              none, and an Unbound that starts alone would not find it).
+ *              c25_table_replaced() looks at the size before it looks at the
+ *              memory, and puts harmless memory in the place of a file that
+ *              was cut; asked once a second that is in time only if nobody
+ *              else came sooner. So there is no protection against root and
+ *              the members of the file's group, who are to be Unbound's user
+ *              and conn25d's and nobody else.
  *   time       milliseconds of CLOCK_BOOTTIME; a boot id in the header makes
  *              a table from before a reboot unusable (-ESTALE).
  */
@@ -343,6 +353,14 @@ struct c25_saved {
  */
 int c25_table_restore(struct c25_table *t, const struct c25_saved *list,
 	size_t count, int *results);
+
+/*
+ * Look through the whole table, and put right everything in it that is derived
+ * (layout.h), if somebody has found it damaged or full since the last time.
+ * Locks: table, for up to a microsecond a slot. Process: conn25d, at start.
+ * Returns: 1 that was done; 0 there was no need; -EUCLEAN (it can't be locked).
+ */
+int c25_table_mend(struct c25_table *t) __attribute__((warn_unused_result));
 
 /*
  * Free what is past lease and quarantine, looking at `steps` slots that may

@@ -179,6 +179,29 @@ START_TEST(special)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	const char *inner;
+} inner_rows[] = {
+	{ "10.0.0.1", "10.0.0.1" }, { "fd00::1", "fd00::1" },
+	{ "::ffff:10.0.0.1", "10.0.0.1" }, { "::10.0.0.1", "10.0.0.1" },
+	{ "64:ff9b::7f00:1", "127.0.0.1" },
+	{ "64:ff9b:0:0:0:1:7f00:1", "64:ff9b::1:7f00:1" },
+	{ "64:ff9b:1::7f00:1", "64:ff9b:1::7f00:1" },
+	{ "2002:a9fe:a9fe::1", "169.254.169.254" },
+	{ "2003:a9fe:a9fe::1", "2003:a9fe:a9fe::1" },
+};
+
+START_TEST(inner)
+{
+	struct c25_addr a = addr(inner_rows[_i].text);
+	struct c25_addr b = c25_addr_inner(&a);
+	char buf[C25_ADDR_TEXT_MAX];
+
+	ck_assert_str_eq(c25_addr_format(&b, buf), inner_rows[_i].inner);
+}
+END_TEST
+
 START_TEST(overlap_and_contain)
 {
 	struct c25_range a, b;
@@ -209,6 +232,7 @@ main(void)
 	ADD_ROWS(tc, range, range_rows);
 	ADD_ROWS(tc, add, add_rows);
 	ADD_ROWS(tc, special, special_rows);
+	ADD_ROWS(tc, inner, inner_rows);
 	tcase_add_test(tc, overlap_and_contain);
 	suite_add_tcase(s, tc);
 	return run_suite(s);

@@ -84,10 +84,61 @@ def two_answers(sock, _):
           + b"Content-Length: 19\r\n\r\n{\"transitIPs\":[{}]}")
 
 
-ALL = {f.__name__: f for f in (
+def interim_for_ever(sock, end):
+    while not end.is_set():
+        _send(sock, b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" * 100)
+
+
+def another_protocol(sock, _):
+    _send(sock, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n"
+          b"Connection: Upgrade\r\n\r\n")
+
+
+def elsewhere(sock, _):
+    _send(sock, b"HTTP/1.1 307 Temporary Redirect\r\n"
+          b"Location: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+
+
+def two_lengths(sock, _):
+    _send(sock, HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
+
+
+def length_and_chunks(sock, _):
+    _send(sock, HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n"
+          b"\r\n0\r\n\r\n")
+
+
+def length_of_a_tebibyte(sock, _):
+    _send(sock, HEAD + b"Content-Length: 1099511627776\r\n\r\n{}")
+
+
+def _says(name, text):
+    """One that answers in good HTTP with this body."""
+    def how(sock, _):
+        _send(sock, HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
+    how.__name__ = name
+    return how
+
+
+def _of(entries):
+    return b'{"transitIPs":[%s]}' % entries
+
+
+BODIES = [
+    _says("nothing", b""), _says("no_json", b"<html>200 OK</html>"),
+    _says("an_array", b"[]"), _says("a_list_that_is_none", _of(b"")[:-1]),
+    _says("an_object_for_a_list", b'{"transitIPs":{"0":{}}}'),
+    _says("too_many_entries", _of(b",".join([b"{}"] * 1000))),
+    _says("deep", b"[" * 200000), _says("invalid_utf8", _of(b'{"x":"\xff"}')),
+    _says("a_nul_after_all", b"{}\0"),
+]
+
+TRANSPORT = {f.__name__: f for f in (
     closes_in_the_body, closes_in_the_header, resets, endless_body,
     endless_chunks, endless_header, trickles, says_nothing, not_http,
-    two_answers)}
+    two_answers, interim_for_ever, another_protocol, elsewhere, two_lengths,
+    length_and_chunks, length_of_a_tebibyte)}
+ALL = {**TRANSPORT, **{f.__name__: f for f in BODIES}}
 
 
 class Hostile:

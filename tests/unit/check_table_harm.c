@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What somebody does to a table that is in use: it is made shorter, or what is
+ * derived in it is overwritten; and conn25d puts that right when it starts. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "conn25/layout.h"
+#include "table/internal.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/suite.h"
+
+#define CAPACITY 64
+#define BEFORE 20	/* assignments */
+
+static struct fixture f;
+static struct c25_assignment before[BEFORE];
+
+static int
+reserve(int i, struct c25_assignment *out)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "n%d.example", i);
+	return fx_reserve(&f, name, "10.0.0.1", out, NULL);
+}
+
+static void
+setup(void)
+{
+	fx_open(&f, CAPACITY);
+	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/24");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+	    "169.254.64.0/24");
+	fx_publish(&f);
+	for (int i = 0; i < BEFORE; i++)
+		ck_assert_int_eq(reserve(i, &before[i]), 0);
+}
+
+static void
+teardown(void)
+{
+	fx_close(&f);
+}
+
+static const off_t cuts[] = { 0, 1, 4095, 4096, 1 << 20 };
+
+START_TEST(cut_is_noticed_before_it_hurts)
+{
+	struct c25_assignment a;
+	char path[128];
+
+	ck_assert(!c25_table_replaced(f.t));
+	(void)snprintf(path, sizeof(path), "%s/table", f.dir);
+	ck_assert_int_eq(truncate(path, cuts[_i]), 0);
+	ck_assert(c25_table_replaced(f.t));
+	ck_assert(c25_table_retired(f.t));
+	ck_assert_int_eq(reserve(0, &a), -ESTALE);
+	ck_assert_int_eq(reserve(BEFORE, &a), -ESTALE);
+	ck_assert_int_eq(c25_table_by_magic(f.t, &before[0].magic, &a),
+	    -EUCLEAN);
+	c25_table_count(f.t, 0, C25_STAT_QUERIES, 1);
+	ck_assert(c25_table_replaced(f.t));
+}
+END_TEST
+
+/* What is overwritten, each so that nothing new can be reserved. */
+static void
+expect_failure(void)
+{
+	struct c25_assignment a;
+
+	ck_assert_int_ne(reserve(BEFORE, &a), 0);
+}
+
+static void
+no_free_slot(struct c25_header_d *h)
+{
+	atomic_store(&h->watermark, CAPACITY);
+	atomic_store(&h->free_first, C25_NIL);
+	expect_failure();
+}
+
+static void
+free_list_leads_out(struct c25_header_d *h)
+{
+	atomic_store(&h->watermark, CAPACITY);
+	atomic_store(&h->free_first, 0x12345678);
+	expect_failure();
+}
+
+static void
+slots_end_early(struct c25_header_d *h)
+{
+	no_free_slot(h);
+	atomic_store(&h->watermark, 3);
+	atomic_store(&h->free_first, 0x12345678);
+}
+
+static void
+pool_is_full(struct c25_header_d *h)
+{
+	h->pools[C25_POOL_V4_TRANSIT].nbits = 1;
+	expect_failure();
+}
+
+static void
+counters_lie(struct c25_header_d *h)
+{
+	no_free_slot(h);
+	atomic_store(&h->assignments, 1u << 31);
+	atomic_store(&h->free_count, 1u << 31);
+	atomic_store(&h->gone, UINT64_MAX);
+	atomic_store(&h->wheel_done, UINT64_MAX);
+}
+
+static void (*const harms[])(struct c25_header_d *) = {
+	no_free_slot, free_list_leads_out, slots_end_early, pool_is_full,
+	counters_lie,
+};
+
+START_TEST(mended)
+{
+	struct c25_assignment a;
+	struct c25_error err = { "" };
+
+	ck_assert_int_eq(c25_table_mend(f.t), 0);
+	harms[_i](f.t->h);
+	ck_assert_int_eq(c25_table_mend(f.t), 1);
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+	for (int i = 0; i < BEFORE; i++) {
+		ck_assert_int_eq(reserve(i, &a), 0);
+		ck_assert(!a.created);
+		ck_assert(c25_addr_eq(&a.magic, &before[i].magic));
+		ck_assert(c25_addr_eq(&a.transit, &before[i].transit));
+	}
+	for (int i = BEFORE; i < CAPACITY; i++)
+		ck_assert_int_eq(reserve(i, &a), 0);
+	ck_assert_int_eq(reserve(CAPACITY, &a), -ENOSPC);
+	ck_assert_int_eq(c25_table_mend(f.t), 1);
+	ck_assert_int_eq(c25_table_mend(f.t), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("table_harm");
+	TCase *tc = tcase_create("harm");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	ADD_ROWS(tc, cut_is_noticed_before_it_hurts, cuts);
+	ADD_ROWS(tc, mended, harms);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
