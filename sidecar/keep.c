@@ -13,10 +13,18 @@
 #define PUT_AGAIN_AT_ONCE 65536	/* assignments in a tick */
 #define LEASE_SLACK_S 10	/* the table adds no more than that */
 
+/* What was put last of a slot of the table. */
+struct noted {
+	struct c25_addr magic;
+	uint32_t seq;		/* its version; 0: nothing */
+};
+
 struct c25_keep {
 	struct c25_store *store;
 	struct c25_table *table;
 	struct c25_policy *policy;
+	struct noted *noted;	/* by slot */
+	uint32_t capacity;	/* ... so many */
 	bool again;		/* everything is being put again */
 	uint32_t cursor;	/* ... up to here */
 	bool sweep;		/* something may have ended unnoticed */
@@ -45,6 +53,48 @@ lease_length(const struct c25_policy *p, const struct c25_assignment *a)
 		length > C25_LEASE_MAX_S ? C25_LEASE_MAX_S : (uint32_t)length;
 }
 
+/* Called by the store's thread, too. Whoever has the address now has been
+ * put, or will be, over what the store has of it. */
+static bool
+is_alive(void *ctx, const struct c25_addr *magic)
+{
+	struct c25_assignment a;
+
+	return c25_table_by_magic(ctx, magic, &a) != -ENOENT;
+}
+
+/*
+ * Remember what a slot holds. What it held before has ended, unless it has
+ * moved: its row goes with it, so that the database never has more rows than
+ * the table has slots, and none of the living lacks a place after a restart.
+ */
+static void
+note(struct c25_keep *k, const struct c25_assignment *a)
+{
+	struct noted *n;
+
+	if (a->ref.slot >= k->capacity)
+		return;
+	n = &k->noted[a->ref.slot];
+	/* Who gets the address from now on is put after this. Without memory
+	 * the sweep finds it. */
+	if (n->seq != 0 && !c25_addr_eq(&n->magic, &a->magic) &&
+	    !is_alive(k->table, &n->magic))
+		(void)!c25_store_remove_assignment(k->store, &n->magic);
+	*n = (struct noted){ .magic = a->magic, .seq = a->ref.seq };
+}
+
+/* Everything in the table is noted by now: in the database, or to be put. */
+static void
+note_all(struct c25_keep *k)
+{
+	struct c25_assignment a;
+	uint32_t cursor = 0;
+
+	while (c25_table_next(k->table, &cursor, &a))
+		note(k, &a);
+}
+
 void
 c25_keep_put(struct c25_keep *k, const struct c25_assignment *a)
 {
@@ -55,6 +105,7 @@ c25_keep_put(struct c25_keep *k, const struct c25_assignment *a)
 
 	/* who reserves also frees what is over */
 	k->sweep = true;
+	note(k, a);
 	/* it goes on until its lease ends, but not over a restart */
 	if (!c25_policy_match(k->policy, a->domain.wire, a->domain.len, &m))
 		return;
@@ -83,16 +134,6 @@ put_again(struct c25_keep *k)
 {
 	k->again = true;
 	k->cursor = 0;
-}
-
-/* Called by the store's thread. Whoever has the address now has been put, or
- * will be, over what the store has of it. */
-static bool
-is_alive(void *ctx, const struct c25_addr *magic)
-{
-	struct c25_assignment a;
-
-	return c25_table_by_magic(ctx, magic, &a) != -ENOENT;
 }
 
 void
@@ -148,9 +189,11 @@ restore_batch(struct restoring *t)
 			t->restored++;
 			continue;
 		case -EEXIST:
-			/* an earlier one of this domain, to be swept, or put
-			 * back by the first of two walks */
-			continue;
+			/* put back by the first of two walks, or an earlier
+			 * one of this domain */
+			if (is_alive(t->k->table, &t->list[i].magic))
+				continue;
+			break;
 		case -EADDRNOTAVAIL:
 			t->deferred++;
 			continue;
@@ -278,6 +321,12 @@ c25_keep_start(struct c25_store *store, struct c25_table *table,
 		return c25_fail(err, -ENOMEM, "assignments: out of memory");
 	k->store = store;
 	k->table = table;
+	k->capacity = c25_table_capacity(table);
+	k->noted = calloc(k->capacity, sizeof(*k->noted));
+	if (k->noted == NULL) {
+		free(k);
+		return c25_fail(err, -ENOMEM, "assignments: out of memory");
+	}
 	k->policy = c25_policy_ref(policy);
 	k->sweep_ms = c25_now_ms() + C25_KEEP_SWEEP_MS;
 	/* what lives in the table may not be in the database yet */
@@ -287,6 +336,7 @@ c25_keep_start(struct c25_store *store, struct c25_table *table,
 		c25_keep_free(k);
 		return r;
 	}
+	note_all(k);
 	c25_table_begin(table);
 	*out = k;
 	return 0;
@@ -308,5 +358,6 @@ c25_keep_free(struct c25_keep *k)
 	if (k == NULL)
 		return;
 	c25_policy_unref(k->policy);
+	free(k->noted);
 	free(k);
 }

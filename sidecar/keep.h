@@ -18,10 +18,12 @@
  *              ended. Only a table that has not begun is filled from it.
  *   dead       what has ended is removed from the database soon after its
  *              addresses were freed, and at once when somebody else has its
- *              magic address. The wall clock decides nothing, so what ended
+ *              magic address or its slot of the table: there are never more
+ *              rows than slots. The wall clock decides nothing, so what ended
  *              just before the table was lost gets a whole lease again. If
- *              there isn't room for all of them, those that were noted last
- *              come first; the others stay in the database for their lease.
+ *              there isn't room for all of them, as the table is smaller now,
+ *              those that were noted last come first; the others stay in the
+ *              database for their lease.
  *   transit    who can have its own transit address gets it, before anybody
  *              is given another one.
  *   policy     assignments whose domain is not rewritten any more, or whose

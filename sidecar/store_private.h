@@ -66,8 +66,9 @@ const struct c25_change *c25_set_next(const struct c25_set *set,
 	struct c25_set_cursor *cursor);
 
 /*
- * All changes by kind and key, NULL behind the last: written in this order
- * neighbours in the database are written together.
+ * All changes by kind, what is removed first, and key, NULL behind the last:
+ * written in this order neighbours in the database are written together, and
+ * if only some of it is written, then there aren't too many rows.
  * Owns: the list is the caller's to free; what it points to is the set's.
  * Returns: NULL without memory.
  */

@@ -173,7 +173,8 @@ c25_set_next(const struct c25_set *set, struct c25_set_cursor *cursor)
 
 /* ---- order --------------------------------------------------------------- */
 
-/* As SQLite orders the keys: column by column, each a length and bytes. */
+/* What is removed first, and then as SQLite orders the keys: column by column,
+ * each a length and bytes. */
 static int
 by_key(const void *a, const void *b)
 {
@@ -184,6 +185,8 @@ by_key(const void *a, const void *b)
 
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
+	if (x->remove != y->remove)
+		return x->remove ? -1 : 1;
 	while (r == 0 && p < end) {
 		r = memcmp(p + 1, q + 1, *p < *q ? *p : *q);
 		if (r == 0)

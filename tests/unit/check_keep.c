@@ -288,19 +288,19 @@ START_TEST(what_ends_unnoticed_is_swept)
 }
 END_TEST
 
-/* It ends and is made anew with another magic address before that is swept:
- * the later one is put back, and the earlier one swept then. */
+/* It ends and is made anew with another magic address, in another slot, before
+ * that is swept: the later one is put back, the earlier one forgotten. */
 START_TEST(of_two_of_one_domain_the_later_is_put_back)
 {
 	struct c25_assignment first, second, b;
-	struct c25_store_stats stats;
 
 	fake_ms = c25_now_ms();
 	c25_clock_set(fake_clock);
+	reserve(3, &b);
 	reserve(1, &first);
 	ck_assert_int_eq(c25_store_flush(store), 0);
 	fake_ms += 500 * 1000;
-	ck_assert_int_eq(c25_table_reclaim(f.t, 1000), 1);
+	ck_assert_int_eq(c25_table_reclaim(f.t, 1000), 2);
 	reserve(1, &second);
 	ck_assert(!c25_addr_eq(&first.magic, &second.magic));
 	stop();
@@ -312,16 +312,84 @@ START_TEST(of_two_of_one_domain_the_later_is_put_back)
 	ck_assert_int_eq(c25_table_by_key(f.t, &second.domain,
 	    &second.destination, &b), 0);
 	ck_assert(c25_addr_eq(&second.magic, &b.magic));
-	c25_keep_freed(keep);
-	c25_keep_tick(keep, fake_ms);
-	do {
-		ck_assert_int_eq(c25_store_flush(store), 0);
-		c25_store_stats(store, &stats);
-	} while (stats.written < 2);
 	stop();
 	open_store();
 	ck_assert_uint_eq(stored(), 1);
 	start_keep();
+}
+END_TEST
+
+/* A new table of 16 slots. */
+static void
+small_table(void)
+{
+	struct c25_error err = { "" };
+
+	c25_policy_unref(f.p);
+	f.p = NULL;
+	c25_table_detach(f.t);
+	ck_assert_int_eq(c25_table_create(f.dir, 16, (gid_t)-1, &f.t, &err),
+	    0);
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c0"), 0);
+	pools("100.64.0.0/16");
+}
+
+/* Some live on while the others end and are followed by new ones; the machine
+ * goes down before anything is swept. */
+START_TEST(long_lived_ones_come_before_the_dead)
+{
+	static struct c25_assignment old[8];
+	struct c25_assignment b;
+
+	stop();
+	small_table();
+	open_store();
+	start_keep();
+	fake_ms = c25_now_ms();
+	c25_clock_set(fake_clock);
+	for (int i = 0; i < 8; i++)
+		reserve(2 * i + 1, &old[i]);
+	for (int round = 1; round < 5; round++) {
+		for (int i = 0; i < 8; i++)
+			reserve(2 * i + 100 * round + 1, &b);
+		ck_assert_int_eq(c25_store_flush(store), 0);
+		for (int i = 0; i < 8; i++) {
+			fake_ms += i == 0 ? 200 * 1000 : 0;
+			reserve(2 * i + 1, &old[i]);
+		}
+		fake_ms += 300 * 1000;
+		ck_assert_int_eq(c25_table_reclaim(f.t, 1000), 8);
+		for (int i = 0; i < 8; i++)
+			reserve(2 * i + 1, &old[i]);
+	}
+	for (int i = 0; i < 8; i++)
+		reserve(2 * i + 1001, &b);
+	stop();
+	small_table();
+	open_store();
+	ck_assert_uint_eq(stored(), 16);
+	start_keep();
+	for (int i = 0; i < 8; i++) {
+		ck_assert_int_eq(c25_table_by_key(f.t, &old[i].domain,
+		    &old[i].destination, &b), 0);
+		ck_assert(c25_addr_eq(&old[i].magic, &b.magic));
+	}
+	verify();
+	/* and the same when it has begun with what was put back, or found */
+	for (int restart = 0; restart < 2; restart++) {
+		fake_ms += 200 * 1000;
+		for (int i = 0; i < 8; i++)
+			reserve(2 * i + 1, &old[i]);
+		fake_ms += 300 * 1000;
+		ck_assert_int_eq(c25_table_reclaim(f.t, 1000), 8);
+		for (int i = 0; i < 8; i++)
+			reserve(2 * i + 2001 + 100 * restart, &b);
+		ck_assert_int_eq(c25_store_flush(store), 0);
+		stop();
+		open_store();
+		ck_assert_uint_eq(stored(), 16);
+		start_keep();
+	}
 }
 END_TEST
 
@@ -503,6 +571,7 @@ main(void)
 	tcase_add_test(tc, a_table_that_lives_on_is_the_truth);
 	tcase_add_test(tc, what_ends_unnoticed_is_swept);
 	tcase_add_test(tc, of_two_of_one_domain_the_later_is_put_back);
+	tcase_add_test(tc, long_lived_ones_come_before_the_dead);
 	tcase_add_loop_test(tc, the_living_come_before_the_dead, 0, 3);
 	tcase_add_test(tc, a_new_transit_address_is_nobodys);
 	tcase_add_test(tc, a_lower_max_ttl_shortens_no_promise);

@@ -103,8 +103,8 @@ START_TEST(sorted_as_sqlite_sorts)
 	const struct c25_change **list;
 
 	for (unsigned i = 0; i < KEYS; i++) {
-		put(C25_STORE_MAPPINGS, i * 7 % KEYS, 5, 0, false);
-		put(C25_STORE_ASSIGNMENTS, i * 11 % KEYS, 5, 0, false);
+		put(C25_STORE_MAPPINGS, i * 7 % KEYS, 5, 0, i % 5 == 0);
+		put(C25_STORE_ASSIGNMENTS, i * 11 % KEYS, 5, 0, i % 3 == 0);
 	}
 	list = c25_set_sorted(&set);
 	ck_assert_ptr_nonnull(list);
@@ -116,6 +116,9 @@ START_TEST(sorted_as_sqlite_sorts)
 
 		ck_assert_uint_le(a->kind, b->kind);
 		if (a->kind != b->kind)
+			continue;
+		ck_assert_int_ge(a->remove, b->remove);
+		if (a->remove != b->remove)
 			continue;
 		ck_assert(r < 0 || (r == 0 && (a->bytes[0] < b->bytes[0] ||
 		    (a->bytes[0] == b->bytes[0] && key_of(a) !=
