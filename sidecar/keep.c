@@ -67,21 +67,25 @@ is_alive(void *ctx, const struct c25_addr *magic)
  * Remember what a slot holds. What it held before has ended, unless it has
  * moved: its row goes with it, so that the database never has more rows than
  * the table has slots, and none of the living lacks a place after a restart.
+ * Returns: whether this version is new here.
  */
-static void
+static bool
 note(struct c25_keep *k, const struct c25_assignment *a)
 {
 	struct noted *n;
 
 	if (a->ref.slot >= k->capacity)
-		return;
+		return true;
 	n = &k->noted[a->ref.slot];
+	if (n->seq == a->ref.seq)
+		return false;
 	/* Who gets the address from now on is put after this. Without memory
 	 * the sweep finds it. */
 	if (n->seq != 0 && !c25_addr_eq(&n->magic, &a->magic) &&
 	    !is_alive(k->table, &n->magic))
 		(void)!c25_store_remove_assignment(k->store, &n->magic);
 	*n = (struct noted){ .magic = a->magic, .seq = a->ref.seq };
+	return true;
 }
 
 /* Everything in the table is noted by now: in the database, or to be put. */
@@ -92,7 +96,7 @@ note_all(struct c25_keep *k)
 	uint32_t cursor = 0;
 
 	while (c25_table_next(k->table, &cursor, &a))
-		note(k, &a);
+		(void)note(k, &a);
 }
 
 void
@@ -101,11 +105,12 @@ c25_keep_put(struct c25_keep *k, const struct c25_assignment *a)
 	struct c25_match m;
 	const char *connector = a->connector == C25_CONNECTOR_NONE ? NULL :
 		c25_policy_connector(k->policy, a->connector);
+	bool anew;
 	int r;
 
 	/* who reserves also frees what is over */
 	k->sweep = true;
-	note(k, a);
+	anew = note(k, a);
 	/* it goes on until its lease ends, but not over a restart */
 	if (!c25_policy_match(k->policy, a->domain.wire, a->domain.len, &m))
 		return;
@@ -114,7 +119,7 @@ c25_keep_put(struct c25_keep *k, const struct c25_assignment *a)
 		.magic = a->magic, .transit = a->transit,
 		.app = c25_policy_app(k->policy, m.app),
 		.connector = connector == NULL ? "" : connector,
-		.lease_s = lease_length(k->policy, a) });
+		.lease_s = lease_length(k->policy, a), .anew = anew });
 	if (r != 0 && !k->told) {
 		k->told = true;
 		c25_log(C25_LOG_ERROR, "assignments: one can't be kept for a "

@@ -24,6 +24,10 @@
  *              there isn't room for all of them, as the table is smaller now,
  *              those that were noted last come first; the others stay in the
  *              database for their lease.
+ *   order      of two with the same domain and destination, or the same
+ *              transit address, the one that was made last is put back, also
+ *              if its row was there from an earlier time: what is new in the
+ *              table is put anew.
  *   transit    who can have its own transit address gets it, before anybody
  *              is given another one.
  *   policy     assignments whose domain is not rewritten any more, or whose

@@ -84,13 +84,14 @@ monotonic_ms(void)
 /* ---- changes ------------------------------------------------------------ */
 
 static int
-change(struct c25_store *s, enum c25_store_kind kind, bool remove,
-	const struct c25_row *row)
+change(struct c25_store *s, enum c25_store_kind kind,
+	enum c25_change_what what, const struct c25_row *row)
 {
+	bool remove = what == C25_CHANGE_REMOVE;
 	int r;
 
 	(void)pthread_mutex_lock(&s->mutex);
-	r = c25_set_put(&s->set, kind, remove, row->bytes, row->key_len,
+	r = c25_set_put(&s->set, kind, what, row->bytes, row->key_len,
 		row->len);
 	if (r != 0 && !remove)
 		s->wants[kind] = true;
@@ -114,7 +115,8 @@ c25_store_put_assignment(struct c25_store *s,
 	struct c25_row row;
 	int r = c25_row_assignment(&row, a);
 
-	return r != 0 ? r : change(s, C25_STORE_ASSIGNMENTS, false, &row);
+	return r != 0 ? r : change(s, C25_STORE_ASSIGNMENTS, a->anew ?
+		C25_CHANGE_PUT_ANEW : C25_CHANGE_PUT, &row);
 }
 
 int
@@ -123,7 +125,8 @@ c25_store_remove_assignment(struct c25_store *s, const struct c25_addr *magic)
 	struct c25_row row;
 	int r = c25_row_assignment_key(&row, magic);
 
-	return r != 0 ? r : change(s, C25_STORE_ASSIGNMENTS, true, &row);
+	return r != 0 ? r : change(s, C25_STORE_ASSIGNMENTS,
+		C25_CHANGE_REMOVE, &row);
 }
 
 int
@@ -132,7 +135,8 @@ c25_store_put_mapping(struct c25_store *s, const struct c25_store_mapping *m)
 	struct c25_row row;
 	int r = c25_row_mapping(&row, m, s->meta.boot);
 
-	return r != 0 ? r : change(s, C25_STORE_MAPPINGS, false, &row);
+	return r != 0 ? r : change(s, C25_STORE_MAPPINGS, C25_CHANGE_PUT,
+		&row);
 }
 
 int
@@ -142,7 +146,8 @@ c25_store_remove_mapping(struct c25_store *s, const char *peer,
 	struct c25_row row;
 	int r = c25_row_mapping_key(&row, peer, transit);
 
-	return r != 0 ? r : change(s, C25_STORE_MAPPINGS, true, &row);
+	return r != 0 ? r : change(s, C25_STORE_MAPPINGS, C25_CHANGE_REMOVE,
+		&row);
 }
 
 bool

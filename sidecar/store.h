@@ -110,6 +110,9 @@ struct c25_store_assignment {
 	const char *connector;		/* ..C25_CONNECTOR_NAME_MAX bytes, ""
 					 * for none */
 	uint32_t lease_s;		/* length, 1..C25_LEASE_MAX_S */
+	bool anew;			/* of a put: it is another one than
+					 * what the key had, also where the
+					 * contents are the same */
 	int64_t stored_s;		/* wall clock when it was written or
 					 * last changed, for people; a put
 					 * doesn't look at it */
@@ -187,8 +190,8 @@ int c25_store_load_mappings(struct c25_store *s,
 /*
  * Keep it, in place of what its key had before. One that is there already
  * with the same contents costs no write (an assignment's lease is a length:
- * renewing it changes nothing). A renewed mapping is put again with its new
- * sent_ms.
+ * renewing it changes nothing), unless it is put `anew`. A renewed mapping is
+ * put again with its new sent_ms.
  * Returns: 0; -EINVAL (lengths, families, values out of range); -ENOMEM
  * (c25_store_wants() will ask for it).
  */

@@ -20,6 +20,13 @@
 /* Bytes of the longest row: two names, four addresses, numbers. */
 #define C25_ROW_MAX 1024
 
+/* What is to be done with a row. */
+enum c25_change_what {
+	C25_CHANGE_PUT,			/* nothing if it is there as it is */
+	C25_CHANGE_REMOVE,
+	C25_CHANGE_PUT_ANEW,		/* with a new serial number anyway */
+};
+
 /* One change, encoded. */
 struct c25_change {
 	uint16_t key_len;		/* the key is the first of the bytes */
@@ -27,6 +34,7 @@ struct c25_change {
 	uint16_t room;			/* allocated for bytes */
 	uint8_t kind;			/* enum c25_store_kind */
 	bool remove;
+	bool anew;			/* the serial is written anyway */
 	uint64_t serial;		/* of the put that made it as it is */
 	uint8_t bytes[];
 };
@@ -53,11 +61,13 @@ struct c25_set_cursor {
 };
 
 /*
- * Put a change in place of the one with the same kind and key.
+ * Put a change in place of the one with the same kind and key. A put in place
+ * of another one that is anew, or of a removal, is anew.
  * Returns: 0; -ENOMEM, and the set is as before.
  */
-int c25_set_put(struct c25_set *set, enum c25_store_kind kind, bool remove,
-	const uint8_t *bytes, size_t key_len, size_t len)
+int c25_set_put(struct c25_set *set, enum c25_store_kind kind,
+	enum c25_change_what what, const uint8_t *bytes, size_t key_len,
+	size_t len)
 	__attribute__((warn_unused_result));
 
 /* Walk, in no particular order; start with all zero. Returns: NULL at the

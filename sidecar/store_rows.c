@@ -64,7 +64,9 @@ static const struct table {
 		"  OR destination <> excluded.destination"
 		"  OR transit <> excluded.transit OR app <> excluded.app"
 		"  OR connector <> excluded.connector"
-		"  OR lease_s <> excluded.lease_s",
+		"  OR lease_s <> excluded.lease_s"
+		/* the last parameter: one of them is anew */
+		"  OR ?",
 		"DELETE FROM assignment WHERE magic = ?1",
 		"SELECT * FROM assignment ORDER BY serial DESC" },
 	[C25_STORE_MAPPINGS] = { "mapping", "tbbtii", 2, false,
@@ -304,6 +306,7 @@ c25_rows_write(struct c25_db *d, const struct c25_change *const *list,
 {
 	int code = SQLITE_DONE;
 	size_t n, i;
+	bool anew;
 
 	for (; count > 0 && code == SQLITE_DONE; list += n, count -= n) {
 		unsigned kind = list[0]->kind;
@@ -313,9 +316,16 @@ c25_rows_write(struct c25_db *d, const struct c25_change *const *list,
 		stmt = n > 1 ? d->put_many[kind] : list[0]->remove ?
 			d->remove[kind] : d->put[kind];
 		code = SQLITE_OK;
-		for (i = 0; i < n && code == SQLITE_OK; i++)
+		anew = false;
+		for (i = 0; i < n && code == SQLITE_OK; i++) {
 			code = bind(stmt, 1 + (int)i * width(&tables[kind]),
 				list[i]);
+			anew = anew || list[i]->anew;
+		}
+		if (code == SQLITE_OK && tables[kind].serial &&
+				!list[0]->remove)
+			code = sqlite3_bind_int(stmt, 1 + (int)n *
+				width(&tables[kind]), anew);
 		if (code == SQLITE_OK)
 			code = sqlite3_step(stmt);
 		(void)sqlite3_reset(stmt);

@@ -106,10 +106,13 @@ append(struct c25_set *set, size_t room)
 }
 
 int
-c25_set_put(struct c25_set *set, enum c25_store_kind kind, bool remove,
-	const uint8_t *bytes, size_t key_len, size_t len)
+c25_set_put(struct c25_set *set, enum c25_store_kind kind,
+	enum c25_change_what what, const uint8_t *bytes, size_t key_len,
+	size_t len)
 {
 	uint64_t hash = hash_of(set, kind, bytes, key_len);
+	bool remove = what == C25_CHANGE_REMOVE;
+	bool anew = what == C25_CHANGE_PUT_ANEW;
 	struct c25_set_slot *slot;
 	struct c25_change *c;
 	uint16_t room;
@@ -118,6 +121,8 @@ c25_set_put(struct c25_set *set, enum c25_store_kind kind, bool remove,
 		return -ENOMEM;
 	slot = find(set, hash, kind, bytes, key_len);
 	c = slot->change;
+	if (c != NULL && !remove && (c->anew || c->remove))
+		anew = true;
 	if (c == NULL || c->room < len) {
 		/* One that outgrows its place moves to one twice as large,
 		 * so that what is left behind stays less than what is
@@ -137,7 +142,7 @@ c25_set_put(struct c25_set *set, enum c25_store_kind kind, bool remove,
 	room = c->room;
 	*c = (struct c25_change){ .key_len = (uint16_t)key_len,
 		.len = (uint16_t)len, .room = room, .kind = (uint8_t)kind,
-		.remove = remove, .serial = ++set->serial };
+		.remove = remove, .anew = anew, .serial = ++set->serial };
 	memcpy(c->bytes, bytes, len);
 	return 0;
 }

@@ -319,6 +319,43 @@ START_TEST(of_two_of_one_domain_the_later_is_put_back)
 }
 END_TEST
 
+/* The same two addresses in turn, and nothing is swept in between: the row of
+ * the last one was made before that of the one before. */
+START_TEST(one_with_the_contents_of_an_earlier_row_is_the_later)
+{
+	struct c25_assignment a[3], b;
+
+	stop();
+	transit = "169.254.64.0/31";
+	lose_table("100.64.0.0/31");
+	open_store();
+	start_keep();
+	fake_ms = c25_now_ms();
+	c25_clock_set(fake_clock);
+	for (int i = 0; i < 3; i++) {
+		/* the slots of the former ones are others' */
+		for (int k = 0; k < i; k++)
+			ck_assert_int_eq(fx_reserve(&f, k == 0 ? "x.example" :
+			    "y.example", "fd00::1", &b, NULL), 0);
+		reserve(1, &a[i]);
+		ck_assert_int_eq(c25_store_flush(store), 0);
+		fake_ms += i == 2 ? 0 : 500 * 1000;
+		ck_assert_int_eq(c25_table_reclaim(f.t, 1000),
+		    i == 2 ? 0 : 1 + i);
+	}
+	ck_assert(c25_addr_eq(&a[0].magic, &a[2].magic));
+	ck_assert(!c25_addr_eq(&a[0].magic, &a[1].magic));
+	stop();
+	lose_table("100.64.0.0/31");
+	open_store();
+	ck_assert_uint_eq(stored(), 2);
+	start_keep();
+	ck_assert_int_eq(c25_table_by_key(f.t, &a[2].domain,
+	    &a[2].destination, &b), 0);
+	ck_assert(c25_addr_eq(&a[2].magic, &b.magic));
+}
+END_TEST
+
 /* A new table of 16 slots. */
 static void
 small_table(void)
@@ -571,6 +608,8 @@ main(void)
 	tcase_add_test(tc, a_table_that_lives_on_is_the_truth);
 	tcase_add_test(tc, what_ends_unnoticed_is_swept);
 	tcase_add_test(tc, of_two_of_one_domain_the_later_is_put_back);
+	tcase_add_test(tc,
+	    one_with_the_contents_of_an_earlier_row_is_the_later);
 	tcase_add_test(tc, long_lived_ones_come_before_the_dead);
 	tcase_add_loop_test(tc, the_living_come_before_the_dead, 0, 3);
 	tcase_add_test(tc, a_new_transit_address_is_nobodys);

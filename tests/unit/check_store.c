@@ -98,6 +98,45 @@ START_TEST(assignments_come_back_as_they_were)
 }
 END_TEST
 
+static void
+put_row(struct c25_store_assignment a, int i, bool anew)
+{
+	a.magic.bytes[3] = (uint8_t)i;
+	a.anew = anew;
+	ck_assert_int_eq(c25_store_put_assignment(sf, &a), 0);
+}
+
+/* With the same contents a row keeps its place in the order, unless it is put
+ * anew, whatever comes between that and writing. Of 40 rows, as several are put
+ * by one statement. */
+START_TEST(what_is_put_anew_is_the_latest)
+{
+	static const char *const ways[] = { "put", "put anew",
+	    "removed and put", "put anew and put" };
+	struct c25_store_assignment a = assignment("a.example", "10.1.2.3");
+
+	sf_start();
+	for (int i = 0; i < 40; i++)
+		put_row(a, i, false);
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	put_row(a, 40, false);
+	ck_assert_int_eq(c25_store_flush(sf), 0);
+	for (int i = 0; i < 40; i++) {
+		a.magic.bytes[3] = (uint8_t)i;
+		if (_i == 2)
+			ck_assert_int_eq(c25_store_remove_assignment(sf,
+			    &a.magic), 0);
+		put_row(a, i, _i == 1 || _i == 3);
+		if (_i == 3)
+			put_row(a, i, false);
+	}
+	reopen();
+	ck_assert_uint_eq(sf_load_assignments(), 41);
+	ck_assert_msg(sf_got.a[0].magic.bytes[3] == (_i == 0 ? 40 : 39),
+	    "%s: %u", ways[_i], sf_got.a[0].magic.bytes[3]);
+}
+END_TEST
+
 /* Who had the address before has ended, though nobody noticed. */
 START_TEST(a_magic_address_has_one_owner)
 {
@@ -801,6 +840,7 @@ main(void)
 	tcase_set_timeout(tc, 300);
 	tcase_add_checked_fixture(tc, sf_setup, sf_teardown);
 	tcase_add_test(tc, assignments_come_back_as_they_were);
+	tcase_add_loop_test(tc, what_is_put_anew_is_the_latest, 0, 4);
 	tcase_add_test(tc, a_magic_address_has_one_owner);
 	tcase_add_test(tc, a_magic_address_goes_to_who_is_there_already);
 	tcase_add_test(tc, who_has_a_transit_address_comes_first);

@@ -44,8 +44,8 @@ put(enum c25_store_kind kind, unsigned key, size_t values, uint8_t fill,
 	uint8_t bytes[C25_ROW_MAX];
 	size_t key_len, len = encode(bytes, key, values, fill, &key_len);
 
-	ck_assert_int_eq(c25_set_put(&set, kind, remove, bytes, key_len,
-	    len), 0);
+	ck_assert_int_eq(c25_set_put(&set, kind, remove ? C25_CHANGE_REMOVE :
+	    C25_CHANGE_PUT, bytes, key_len, len), 0);
 }
 
 START_TEST(against_a_model)
