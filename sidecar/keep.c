@@ -54,7 +54,9 @@ lease_length(const struct c25_policy *p, const struct c25_assignment *a)
 }
 
 /* Called by the store's thread, too. Whoever has the address now has been
- * put, or will be, over what the store has of it. */
+ * put, or will be, over what the store has of it: what is new comes through
+ * the ring, or is found waiting after that was overrun; nothing is pushed, or
+ * moved, without having been put. */
 static bool
 is_alive(void *ctx, const struct c25_addr *magic)
 {

@@ -92,7 +92,13 @@ op_move(void *ctx, struct c25_ref ref, uint16_t reg,
 {
 	struct c25_pusher *pu = ctx;
 
-	return c25_table_move(pu->table, ref, reg, a);
+	int r = c25_table_move(pu->table, ref, reg, a);
+
+	/* Now: if the ring is overrun before this comes through it, nobody
+	 * looks for one that was acknowledged meanwhile. */
+	if (r == 0)
+		pu->seen(pu->ctx, a);
+	return r;
 }
 
 static void

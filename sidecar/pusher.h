@@ -40,8 +40,9 @@ struct c25_pusher;
 
 /*
  * `changed` is called when push states changed: ring the module's bells;
- * `seen` with each assignment that the module has made since, before it is
- * sent anywhere, and perhaps again as long as it waits; with NULL when the
+ * `seen` with each assignment that the module has made since, or that has
+ * moved, before it is sent anywhere, and perhaps again as long as it waits;
+ * with NULL when the
  * table's ring was overrun: those that were in it follow as they are found.
  * Owns: the pusher; loop and table must outlive it.
  * Returns: 0; -ENOMEM.

@@ -4,6 +4,7 @@
 
 #include "sidecar/pusher.h"
 #include "conn25/layout.h"
+#include "table/internal.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/suite.h"
 
@@ -40,6 +41,8 @@ setup(void)
 	fx_open(&f, MANY);
 	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/10");
 	fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE, "10.64.0.0/10");
+	fx_pool(&f, C25_POOL_V4_TRANSIT, 1, "10.200.0.0/16");
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c1"), 1);
 	fx_publish(&f);
 	ck_assert_int_eq(c25_loop_new(&loop, &err), 0);
 	ck_assert_int_eq(c25_pusher_new(loop, f.t, on_changed, on_seen, NULL,
@@ -109,6 +112,45 @@ START_TEST(each_is_told_of_though_the_ring_was_overrun)
 }
 END_TEST
 
+/* What moves is told of at once: it may have been acknowledged when it turns
+ * out that the ring was overrun (an Unbound was killed with the lock). */
+START_TEST(each_that_moves_is_told_of_though_the_ring_was_overrun)
+{
+	struct c25_config_connector c0 = { .name = "c0", .url = {
+	    .text = "http://127.0.0.1:9", .host = "127.0.0.1", .port = 9 } };
+	struct c25_config cfg = { .connectors = &c0, .connector_count = 1 };
+	struct c25_tls_trust *trust = NULL;
+	struct c25_assignment a, other, moved;
+	struct c25_error err = { "" };
+
+	ck_assert_int_eq(fx_reserve(&f, "x.example", "10.0.0.1", &other,
+	    NULL), 0);
+	ck_assert_int_eq(c25_table_move(f.t, other.ref, 1, &other), 0);
+	ck_assert_int_eq(fx_reserve(&f, "n.example", "10.0.0.1", &a, NULL),
+	    0);
+	/* acknowledged by a connector that is none any more */
+	ck_assert_int_eq(c25_table_move(f.t, a.ref, 1, &a), 0);
+	ck_assert_int_eq(c25_table_set_push(f.t, a.ref, C25_PUSH_READY), 0);
+	/* this leaves a slot free where the walk has been already */
+	ck_assert_int_eq(c25_table_move(f.t, other.ref, 0, &other), 0);
+	work();
+	memset(told, 0, sizeof(told));
+	ck_assert_msg(c25_pusher_configure(pusher, &cfg, (uint16_t[]){ 0 },
+	    &trust, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(c25_table_by_key(f.t, &a.domain, &a.destination,
+	    &moved), 0);
+	ck_assert_uint_eq(moved.connector, 0);
+	ck_assert_uint_lt(moved.ref.slot, a.ref.slot);
+	ck_assert(!c25_addr_eq(&a.transit, &moved.transit));
+	ck_assert_int_eq(c25_table_set_push(f.t, moved.ref, C25_PUSH_READY),
+	    0);
+	c25_rebuild(f.t);
+	work();
+	ck_assert_uint_eq(overruns, 1);
+	ck_assert_uint_eq(told[moved.ref.slot], 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -119,6 +161,8 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, each_new_one_is_told_of);
 	tcase_add_test(tc, each_is_told_of_though_the_ring_was_overrun);
+	tcase_add_test(tc,
+	    each_that_moves_is_told_of_though_the_ring_was_overrun);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
