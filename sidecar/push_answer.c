@@ -249,6 +249,7 @@ answered(struct c25_pushq *p, struct c25_push_peer *c,
 	bool was_down = c->down;
 	struct c25_error err = { "" };
 	char text[C25_PUSH_ERROR_MAX];
+	int r;
 
 	if (answer->status != 200) {
 		int len = (int)strcspn(answer->body, "\r\n");
@@ -279,12 +280,14 @@ answered(struct c25_pushq *p, struct c25_push_peer *c,
 	}
 	mark_up(p, c, now);
 	c25_push_tick(p, now);
-	c25_push_send_next(p, c, now);
+	r = c25_push_send_next(p, c);
 	for (uint32_t i = 0; i < b->count; i++)
 		one_result(p, c, b->refs[i], &p->response.results[i], now);
 	b->count = 0;
 	check_epoch(p, c, answer, was_down, now);
 	c->last_ok_ms = now;
+	if (r != 0)
+		c25_push_batch_failed(p, c, strerror(-r), now);
 }
 
 void

@@ -202,9 +202,10 @@ void c25_push_send(struct c25_pushq *p, struct c25_push_peer *c,
 	uint64_t now);
 
 /* It has taken the last batch: send the next one if it is made, before
- * anything is done about the answer. */
-void c25_push_send_next(struct c25_pushq *p, struct c25_push_peer *c,
-	uint64_t now);
+ * anything is done about the answer. Returns: 0; -errno: that has failed, and
+ * c25_push_batch_failed() is to be told when the last one is dealt with. */
+int c25_push_send_next(struct c25_pushq *p, struct c25_push_peer *c)
+	__attribute__((warn_unused_result));
 
 /* The next batch is not to be sent after all: it goes back to the front. */
 void c25_push_unmake(struct c25_pushq *p, struct c25_push_peer *c);

@@ -116,9 +116,10 @@ c25_push_batch_failed(struct c25_pushq *p, struct c25_push_peer *c,
 	c25_push_health_failed(p, c, now);
 }
 
-/* The batch that is to be on the way leaves. */
-static void
-launch(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
+/* The batch that is to be on the way leaves. Returns: 0; -errno: it has
+ * failed, which is left to the caller. */
+static int
+launch(struct c25_pushq *p, struct c25_push_peer *c)
 {
 	struct c25_push_batch *b = c25_push_flight(c);
 	int r;
@@ -130,16 +131,16 @@ launch(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 	c->busy = true;
 	r = b->body.failed ? -ENOMEM :
 		p->ops->post(p->ctx, c->reg, b->body.data, b->body.len);
-	if (r != 0) {
+	if (r != 0)
 		c->busy = false;
-		c25_push_batch_failed(p, c, strerror(-r), now);
-	}
+	return r;
 }
 
 void
 c25_push_send(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 {
 	struct c25_push_batch *b = c25_push_flight(c);
+	int r;
 
 	if (c->busy) {
 		/* Fresh ones only, as those that come meanwhile go before
@@ -156,16 +157,15 @@ c25_push_send(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 	if (b->count == 0 && (c->busy || (!c->down && now < c->probe_at_ms)))
 		return;
 	c25_wire_request_write(&b->body, p->entries, b->count);
-	if (!c->busy)
-		launch(p, c, now);
+	if (!c->busy && (r = launch(p, c)) != 0)
+		c25_push_batch_failed(p, c, strerror(-r), now);
 }
 
-void
-c25_push_send_next(struct c25_pushq *p, struct c25_push_peer *c,
-	uint64_t now)
+int
+c25_push_send_next(struct c25_pushq *p, struct c25_push_peer *c)
 {
 	if (c25_push_waiting(c)->count == 0)
-		return;
+		return 0;
 	c->at = !c->at;
-	launch(p, c, now);
+	return launch(p, c);
 }

@@ -112,6 +112,25 @@ START_TEST(the_next_batch_leaves_before_the_answer_is_looked_at)
 }
 END_TEST
 
+/* What was answered before that is answered all the same. */
+START_TEST(the_next_batch_cannot_leave)
+{
+	make_next();
+	post_error = -ENOMEM;
+	codes(OFFICE, "0", "e");
+	ck_assert_int_eq(state(0), C25_PUSH_READY);
+	ck_assert_uint_eq(c25_push_stats(q)->acked, 1);
+	ck_assert_uint_eq(c25_push_stats(q)->failed, 256);
+	ck_assert_uint_eq(info(OFFICE).queued, 300);
+	ck_assert(conn[OFFICE].down);
+	post_error = 0;
+	settle();
+	until_asked(OFFICE);
+	settle();
+	ck_assert_uint_eq(c25_push_stats(q)->acked, 301);
+}
+END_TEST
+
 START_TEST(a_batch_that_is_made_goes_back_in_order)
 {
 	make_next();
@@ -869,6 +888,7 @@ main(void)
 	tcase_add_test(tc, the_rest_goes_in_batches);
 	tcase_add_test(tc,
 	    the_next_batch_leaves_before_the_answer_is_looked_at);
+	tcase_add_test(tc, the_next_batch_cannot_leave);
 	tcase_add_test(tc, a_batch_that_is_made_goes_back_in_order);
 	tcase_add_test(tc,
 	    what_changed_in_a_batch_that_is_made_is_sent_again);
