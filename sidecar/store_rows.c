@@ -555,9 +555,11 @@ c25_rows_serial(struct c25_db *d, uint64_t *out, struct c25_error *err)
 		c25_db_fail(d, code, "can't be read", err);
 }
 
-/* Keys in their order, after the one that was last. */
+/* Keys in their order, after the one that was last; without those that make
+ * no sense, as that one has to be an address. */
 static const char keys_sql[] = "SELECT magic FROM assignment"
-	" WHERE magic > ?1 ORDER BY magic LIMIT ?2";
+	" WHERE magic > ?1 AND length(magic) IN (4, 16)"
+	" ORDER BY magic LIMIT ?2";
 
 int
 c25_rows_keys(struct c25_db *d, struct c25_store_cursor *at, int limit,
@@ -574,15 +576,14 @@ c25_rows_keys(struct c25_db *d, struct c25_store_cursor *at, int limit,
 		(int)c25_addr_len(&at->magic), SQLITE_STATIC);
 	(void)sqlite3_bind_int(r.stmt, 2, limit);
 	while ((code = sqlite3_step(r.stmt)) == SQLITE_ROW) {
-		r.why = NULL;
-		n++;
 		get_addr(&r, 0, "magic", &magic);
 		if (r.why == NULL)
 			fn(ctx, &magic);
+		n++;
 	}
-	if (n > 0 && r.why == NULL)
+	if (n > 0)
 		at->magic = magic;
-	/* a row that makes no sense ends it: the next time is soon enough */
+	/* without memory another time is soon enough */
 	at->done = n < limit || r.why != NULL;
 	if (code != SQLITE_DONE)
 		result = c25_db_fail(d, code, "can't be read", err);
