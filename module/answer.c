@@ -155,6 +155,8 @@ static enum c25_failure failure_of(int r, int full)
 		return C25_FAIL_STARTING;
 	case -ENOMEM:
 		return C25_FAIL_MEMORY;
+	case -ENODEV:
+		return C25_FAIL_NO_TABLE;
 	default:
 		return C25_FAIL_OTHER;
 	}
@@ -201,7 +203,7 @@ static void collect_destination(struct collect *c, struct c25_worker *w,
 	c->changed = true;
 	if (!c25_policy_has_pool(w->policy, destination->family))
 		return;
-	r = c25_state_table(w) == NULL ? -ENOENT :
+	r = c25_state_table(w) == NULL ? -ENODEV :
 		c25_table_reserve(c25_state_table(w), w->policy, &want, &a,
 			&full);
 	if (r == 0) {
@@ -471,7 +473,7 @@ static enum c25_answer answer_reverse(const struct c25_ask *ask,
 	struct c25_rdata rdata = { .len = 0 };
 	uint64_t now_ms = c25_now_ms();
 	time_t ttl = 0;
-	int r = -EUCLEAN;
+	int r = -ENODEV;
 
 	if (c25_state_table(w) != NULL)
 		r = c25_table_by_magic(c25_state_table(w), &v->reverse, &a);

@@ -43,6 +43,7 @@ enum c25_failure {
 	C25_FAIL_MEMORY,
 	C25_FAIL_SHARED,		/* an internal callback joined */
 	C25_FAIL_STARTING,		/* conn25d puts back what it knows */
+	C25_FAIL_NO_TABLE,		/* only the policy is known */
 	C25_FAIL_OTHER,
 	C25_FAIL_COUNT
 };
@@ -173,7 +174,7 @@ struct c25_query {
 
 /*
  * Make the process's state and try to attach. Not being able to attach is no
- * failure: names pass unchanged and it is tried again.
+ * failure: it is tried again, and names pass unchanged if none are known.
  * Returns: 0; -ENOMEM; -ENAMETOOLONG (the run directory's path).
  */
 int c25_state_create(struct module_env *env, int id,

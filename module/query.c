@@ -38,6 +38,7 @@ static const char *const failure_texts[C25_FAIL_COUNT] = {
 	[C25_FAIL_MEMORY] = "conn25: out of memory",
 	[C25_FAIL_SHARED] = "conn25: lookup is in use",
 	[C25_FAIL_STARTING] = "conn25: conn25d is starting",
+	[C25_FAIL_NO_TABLE] = "conn25: table can't be used",
 	[C25_FAIL_OTHER] = "conn25: nothing can be assigned",
 };
 
@@ -53,6 +54,7 @@ static const char *const failure_remedies[C25_FAIL_COUNT] = {
 	[C25_FAIL_MEMORY] = "give Unbound more, or smaller caches",
 	[C25_FAIL_SHARED] = "it should last a moment only",
 	[C25_FAIL_STARTING] = "it should last a moment only",
+	[C25_FAIL_NO_TABLE] = "the message about it says more",
 	[C25_FAIL_OTHER] = "see the log of conn25d",
 };
 

@@ -5,7 +5,10 @@
  *
  * Table and policy are one pair: a table without a loadable policy is not
  * attached to, and when the table has been replaced the old pair is kept
- * until the new one is whole. Without a pair every name passes unchanged.
+ * until the new one is whole. Whoever has none yet takes one that is about to
+ * be replaced, too. Where there is a table that can't be used its policy still
+ * says which names are ours; they get SERVFAIL. Only without a policy every
+ * name passes unchanged.
  *
  * A new pair is handed out first and the cache purged then, both under the
  * lock: a worker that notices the change waits for the lock, so it answers
@@ -24,6 +27,7 @@
 enum {
 	STATE_RETRY_MS = 1000,
 	STATE_SOON_MS = 20,	/* a table's successor is being filled */
+	STATE_TRIES = 3,	/* when it comes while we attach */
 };
 
 static void shared_table_unref(struct c25_shared_table *t)
@@ -48,7 +52,10 @@ static void state_log_error(struct c25_module *m, int code,
 	if (code == m->last_error)
 		return;
 	m->last_error = code;
-	if (m->policy != NULL)
+	if (m->policy != NULL && m->table == NULL)
+		log_warn("conn25: %s: names of its policy get SERVFAIL until "
+			"this is mended", err->text);
+	else if (m->policy != NULL)
 		log_warn("conn25: %s: the policy of before stays", err->text);
 	else if (code == -ENOENT)
 		log_info("conn25: %s/%s: not there yet: names pass unchanged "
@@ -87,6 +94,48 @@ static void state_install(struct c25_module *m, struct module_env *env,
 	}
 }
 
+/*
+ * Attach, and load the policy that is in the table; who has a table already
+ * waits for one that stays.
+ * Returns: 0; as c25_table_attach() and c25_table_policy().
+ */
+static int state_pair(const struct c25_module *m, struct c25_table **table,
+	struct c25_policy **policy, struct c25_error *err)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < STATE_TRIES; i++) {
+		bool replaced;
+
+		r = m->table != NULL ?
+			c25_table_attach(m->run_dir, table, err) :
+			c25_table_attach_retired(m->run_dir, table, err);
+		if (r != 0)
+			break;
+		r = c25_table_policy(*table, policy, err);
+		if (r == 0)
+			break;
+		/* with its successor there its policy goes */
+		replaced = c25_table_replaced(*table);
+		c25_table_detach(*table);
+		if (!replaced)
+			break;
+	}
+	return r;
+}
+
+/* There is no table that can be used: at least know whose names are ours.
+ * Locks: the module's is held. */
+static void state_names(struct c25_module *m, struct module_env *env)
+{
+	struct c25_policy *policy;
+
+	if (m->table == NULL && c25_table_policy_alone(m->run_dir,
+	    m->policy == NULL ? 0 : c25_policy_generation(m->policy),
+	    &policy, NULL) == 0)
+		state_install(m, env, NULL, policy);
+}
+
 /* Locks: the module's is held. */
 static void state_attach(struct c25_module *m, struct module_env *env)
 {
@@ -98,18 +147,14 @@ static void state_attach(struct c25_module *m, struct module_env *env)
 	if (t == NULL)
 		goto out;
 	atomic_init(&t->refs, 1);
-	r = c25_table_attach(m->run_dir, &t->table, &err);
-	if (r != 0)
-		goto out;
-	r = c25_table_policy(t->table, &policy, &err);
-	if (r != 0)
-		c25_table_detach(t->table);
+	r = state_pair(m, &t->table, &policy, &err);
 out:
 	if (r == 0) {
 		state_install(m, env, t, policy);
 		return;
 	}
 	free(t);
+	state_names(m, env);
 	m->next_load_ms = c25_now_ms() + (r == -EAGAIN ? STATE_SOON_MS :
 		STATE_RETRY_MS);
 	state_log_error(m, r, &err);

@@ -220,6 +220,39 @@ read_file(const char *path, uint8_t **out, size_t *len)
 	return 0;
 }
 
+/* Of a table's file, mapped or not; 0: none was published, or no table. */
+static uint64_t
+generation_in(const struct c25_table *t)
+{
+	struct c25_prefix_d p;
+
+	if (t->h != NULL)
+		return c25_table_generation(t);
+	return pread(t->fd, &p, sizeof(p), 0) == (ssize_t)sizeof(p) &&
+	    p.magic == C25_TABLE_MAGIC ? atomic_load(&p.current) >> 1 : 0;
+}
+
+int
+c25_table_policy_alone(const char *run_dir, uint64_t known,
+    struct c25_policy **out, struct c25_error *err)
+{
+	struct c25_table *t;
+	int r;
+
+	*out = NULL;
+	if ((r = c25_table_handle(run_dir, &t, err)) != 0)
+		return r;
+	t->fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (t->fd < 0)
+		r = c25_fail(err, -errno, "%s: %s", t->path, strerror(errno));
+	else if (known != 0 && generation_in(t) == known)
+		r = -EALREADY;
+	else
+		r = c25_table_policy(t, out, err);
+	c25_table_detach(t);
+	return r;
+}
+
 int
 c25_table_policy(struct c25_table *t, struct c25_policy **out,
     struct c25_error *err)
@@ -231,7 +264,7 @@ c25_table_policy(struct c25_table *t, struct c25_policy **out,
 
 	*out = NULL;
 	for (int i = 0; i < LOAD_RETRIES; i++) {
-		uint64_t generation = c25_table_generation(t);
+		uint64_t generation = generation_in(t);
 
 		if (generation == 0)
 			return c25_fail(err, -ENOENT, "%s: holds no policy "

@@ -256,12 +256,23 @@ bring_back(struct c25_table *t)
 }
 
 int
-c25_table_attach(const char *run_dir, struct c25_table **out,
+c25_table_attach_retired(const char *run_dir, struct c25_table **out,
     struct c25_error *err)
 {
 	int r = c25_table_open(run_dir, false, out, err);
 
-	if (r == 0 && c25_table_retired(*out) && !bring_back(*out)) {
+	if (r == 0 && c25_table_retired(*out))
+		(void)bring_back(*out);
+	return r;
+}
+
+int
+c25_table_attach(const char *run_dir, struct c25_table **out,
+    struct c25_error *err)
+{
+	int r = c25_table_attach_retired(run_dir, out, err);
+
+	if (r == 0 && c25_table_retired(*out)) {
 		r = c25_fail(err, -EAGAIN, "%s: about to be replaced by "
 		    "conn25d", (*out)->path);
 		c25_table_detach(*out);

@@ -162,6 +162,15 @@ int c25_table_attach(const char *run_dir, struct c25_table **out,
 	struct c25_error *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * The same for who has no other table: one that is retired is mapped, too. Its
+ * policy can be loaded, and what is in it is found and renewed as long as that
+ * counts; what is new gets -ESTALE. Returns: but for -EAGAIN as above.
+ */
+int c25_table_attach_retired(const char *run_dir, struct c25_table **out,
+	struct c25_error *err)
+	__attribute__((warn_unused_result));
+
 void c25_table_detach(struct c25_table *t);	/* NULL is fine */
 
 /* Has a newer file taken its place, or is about to? One atomic load. */
@@ -222,6 +231,18 @@ uint64_t c25_table_generation(const struct c25_table *t);
  */
 int c25_table_policy(struct c25_table *t, struct c25_policy **out,
 	struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * The current policy of a table that can't be attached to, of another version
+ * or another boot or damaged, as long as its first bytes and the policy's file
+ * are good: names that nobody can be given an address for are known then.
+ * Owns: one reference for the caller.
+ * Returns: 0; -EALREADY (it is generation `known`); -ENOENT; as
+ * c25_table_policy().
+ */
+int c25_table_policy_alone(const char *run_dir, uint64_t known,
+	struct c25_policy **out, struct c25_error *err)
 	__attribute__((warn_unused_result));
 
 /*

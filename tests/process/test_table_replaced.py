@@ -2,16 +2,27 @@
 """Another table in the place of the one in use, and conn25d fails half way, or
 can't read the one that is there."""
 
+import contextlib
+import fcntl
 import os
+import struct
 
 import dns.rcode
+import pytest
 
 from harness import zones
 from harness.ask import addresses
-from harness.conn25 import as_of_another_version, is_magic
+from harness.conn25 import (as_of_another_version, is_destination,
+                            is_magic)
 from harness.wait import wait_for
 
-SLOT_FORMAT = 44        # where it is in struct c25_prefix_d
+# Where they are in struct c25_prefix_d.
+SLOT_FORMAT, BOOT_ID, RETIRED = 44, 64, 88
+# enum c25_retired
+NOTHING_NEW, FROZEN = 1, 2
+LOCK_BYTES, HANDLE = 1 << 40, 200
+F_OFD_SETLK = 37
+UNMATCHED = "host.plain.example"
 
 
 def of_another_form(path, form):
@@ -20,6 +31,99 @@ def of_another_form(path, form):
     with open(path, "r+b") as file:
         file.seek(SLOT_FORMAT)
         file.write(form.to_bytes(4, "little"))
+
+
+@contextlib.contextmanager
+def being_copied(path, retired):
+    """What a table is while conn25d fills its successor: locked by a process
+    that lives, and retired."""
+    with open(path, "r+b", buffering=0) as file:
+        fcntl.fcntl(file, F_OFD_SETLK, struct.pack(
+            "hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, LOCK_BYTES + HANDLE, 1, 0))
+        os.pwrite(file.fileno(), struct.pack("II", retired, HANDLE), RETIRED)
+        yield
+
+
+def refused(world, name):
+    """SERVFAIL with a reason; no address at all."""
+    reply = world.ask_safely(name)
+    return reply.rcode() == dns.rcode.SERVFAIL and not addresses(reply)
+
+
+@pytest.mark.parametrize("retired", [NOTHING_NEW, FROZEN])
+def test_unbound_starts_while_the_table_is_replaced(fresh, retired):
+    """It knows the policy, and gives no destination away."""
+    world = fresh()
+    before = world.magic("wiki.corp.example")
+    world.wait_mapped()
+    world.client.stop()
+    world.unbound.stop()
+    table = os.path.join(world.client.run_dir, "table")
+    with being_copied(table, retired):
+        world.unbound.start()
+        for _ in range(2):
+            assert refused(world, zones.bulk_name(100))
+            if retired == NOTHING_NEW:
+                assert world.magic("wiki.corp.example") == before
+            else:
+                assert refused(world, "wiki.corp.example")
+            assert addresses(world.ask(UNMATCHED))
+            world.unbound.control("reload")
+    world.client.configure(dict(world.client.config,
+                                table={"maxAssignments": 3000}))
+    world.client.start()
+    assert world.client.stat("assignments.capacity") == 3000
+    world.wait_attached(zones.bulk_name(100))
+    assert world.magic("wiki.corp.example") == before
+
+
+def of_another_boot(path):
+    with open(path, "r+b") as file:
+        file.seek(BOOT_ID)
+        file.write(bytes(16))
+
+
+def cut_short(path):
+    os.truncate(path, 8192)
+
+
+@pytest.mark.parametrize("spoil", [as_of_another_version, of_another_boot,
+                                   cut_short])
+def test_unbound_starts_with_a_table_that_it_cant_use(fresh, spoil):
+    """Its policy still says whose addresses are nobody's business."""
+    world = fresh()
+    before = world.magic("wiki.corp.example")
+    world.client.wait_saved()
+    world.client.stop()
+    world.unbound.stop()
+    table = os.path.join(world.client.run_dir, "table")
+    spoil(table)
+    world.unbound.start()
+    for _ in range(2):
+        assert refused(world, "wiki.corp.example")
+        assert refused(world, zones.bulk_name(100))
+        assert addresses(world.ask(UNMATCHED))
+        world.unbound.control("reload")
+    assert "names of its policy get SERVFAIL" in world.unbound.process.log()
+    if spoil == cut_short:
+        os.unlink(table)
+    world.client.start()
+    world.wait_attached()
+    assert world.magic("wiki.corp.example") == before
+
+
+def test_unbound_starts_with_what_is_no_table(fresh):
+    """It can't know any names, and goes on resolving all."""
+    world = fresh()
+    world.client.stop()
+    world.unbound.stop()
+    table = os.path.join(world.client.run_dir, "table")
+    with open(table, "r+b") as file:
+        file.write(bytes(4096))
+    world.unbound.start()
+    assert all(map(is_destination,
+                   addresses(world.ask("wiki.corp.example"))))
+    world.unbound.process.wait_log("names pass unchanged until this is mended")
 
 
 def test_new_names_are_answered_from_a_table_without_a_published_policy(

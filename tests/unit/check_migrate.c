@@ -105,16 +105,28 @@ END_TEST
  * waiting for the lock. */
 START_TEST(refused_while_it_is_copied)
 {
-	struct c25_assignment a;
+	struct c25_assignment a, b;
 	struct c25_table *other, *t;
+	struct c25_policy *p;
 
+	ck_assert_int_eq(reserve(f.t, "known.example", 300, &a), 0);
 	ck_assert_int_eq(c25_table_attach(f.dir, &other, NULL), 0);
 	ck_assert_int_eq(c25_lock(other), 0);
 	atomic_store(&other->h->p.retired, 1);
 	c25_clock_set(NULL);
 	fake_now_ms = c25_now_ms();
 	ck_assert_int_eq(c25_table_attach(f.dir, &t, NULL), -EAGAIN);
-	ck_assert_int_eq(reserve(f.t, "x.example", 300, &a), -ESTALE);
+	ck_assert_ptr_null(t);
+	/* but by who has no other: what is in there is answered */
+	ck_assert_int_eq(c25_table_attach_retired(f.dir, &t, NULL), 0);
+	ck_assert(c25_table_retired(t));
+	ck_assert_int_eq(c25_table_policy(t, &p, NULL), 0);
+	ck_assert_int_eq(reserve(t, "known.example", 300, &b), 0);
+	ck_assert(c25_addr_eq(&a.magic, &b.magic));
+	ck_assert_int_eq(reserve(t, "x.example", 300, &b), -ESTALE);
+	c25_policy_unref(p);
+	c25_table_detach(t);
+	ck_assert_int_eq(reserve(f.t, "x.example", 300, &b), -ESTALE);
 	ck_assert_uint_lt(c25_now_ms() - fake_now_ms, 1000);
 	c25_unlock(other);
 	c25_table_detach(other);

@@ -994,22 +994,27 @@ static const struct {
 	const char *bytes;
 	off_t cut;		/* truncate to this first; 0: don't */
 	int r;
+	int policy;		/* of c25_table_policy_alone() */
 } damage_rows[] = {
-	{ offsetof(struct c25_prefix_d, magic), "x", 0, -EUCLEAN },
-	{ offsetof(struct c25_prefix_d, fingerprint), "x", 0, -EPROTO },
-	{ offsetof(struct c25_prefix_d, len_bytes), "x", 0, -EUCLEAN },
+	{ offsetof(struct c25_prefix_d, magic), "x", 0, -EUCLEAN, -ENOENT },
+	{ offsetof(struct c25_prefix_d, fingerprint), "x", 0, -EPROTO, 0 },
+	{ offsetof(struct c25_prefix_d, len_bytes), "x", 0, -EUCLEAN, 0 },
 	{ offsetof(struct c25_prefix_d, capacity), "\377\377\377\377", 0,
-	    -EUCLEAN },
-	{ offsetof(struct c25_prefix_d, capacity), "\0\20", 0, -EUCLEAN },
-	{ offsetof(struct c25_prefix_d, boot_id), "xxxx", 0, -ESTALE },
-	{ 0, "", 100, -EUCLEAN },
-	{ 0, "", 8192, -EUCLEAN },
+	    -EUCLEAN, 0 },
+	{ offsetof(struct c25_prefix_d, capacity), "\0\20", 0, -EUCLEAN, 0 },
+	{ offsetof(struct c25_prefix_d, boot_id), "xxxx", 0, -ESTALE, 0 },
+	{ 0, "", 64, -EUCLEAN, -ENOENT },
+	{ 0, "", 100, -EUCLEAN, 0 },
+	{ 0, "", 8192, -EUCLEAN, 0 },
+	{ offsetof(struct c25_prefix_d, current), "xxxx", 16384, -EUCLEAN,
+	    -ENOENT },
 };
 
 START_TEST(attach_refuses_damage)
 {
 	char path[128];
 	struct c25_table *t;
+	struct c25_policy *p, *other;
 	struct c25_error err = { "" };
 	size_t n = strlen(damage_rows[_i].bytes);
 	int fd;
@@ -1032,11 +1037,23 @@ START_TEST(attach_refuses_damage)
 	    damage_rows[_i].r);
 	ck_assert_ptr_null(t);
 	ck_assert_ptr_nonnull(strstr(err.text, path));
+	/* the policy is known as long as the file begins like a table */
+	ck_assert_int_eq(c25_table_policy_alone(f.dir, 0, &p, &err),
+	    damage_rows[_i].policy);
+	if (damage_rows[_i].policy != 0) {
+		ck_assert_ptr_null(p);
+		return;
+	}
+	ck_assert_int_eq(c25_table_policy_alone(f.dir,
+	    c25_policy_generation(p), &other, &err), -EALREADY);
+	ck_assert_ptr_null(other);
+	c25_policy_unref(p);
 }
 END_TEST
 
 START_TEST(attach_without_a_table)
 {
+	struct c25_policy *p;
 	struct c25_table *t;
 	struct c25_error err = { "" };
 
@@ -1044,6 +1061,9 @@ START_TEST(attach_without_a_table)
 	    -ENOENT);
 	ck_assert_ptr_null(t);
 	ck_assert_ptr_nonnull(strstr(err.text, "/nonexistent"));
+	ck_assert_int_eq(c25_table_policy_alone("/nonexistent", 0, &p, &err),
+	    -ENOENT);
+	ck_assert_ptr_null(p);
 }
 END_TEST
 
