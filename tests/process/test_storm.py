@@ -215,6 +215,9 @@ def test_storm(fresh):
                     lost += 1
                     for process in order:
                         start_again(process)
+                    # Until there is a table names are nobody's.
+                    wait_for(world.client.answers, "conn25d", 20)
+                    world.wait_attached(timeout_s=20)
         violations += [v for c in clients for v in c.violations]
         assert not violations, (SEED, number, violations[:5])
     wait_for(world.client.answers, "conn25d", 20)

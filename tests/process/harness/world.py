@@ -73,7 +73,10 @@ class World:
                       timeout_s=10):
         """Until matched names get magic IPs."""
         def rewritten():
-            found = addresses(self.ask(name, rdtype))
+            try:
+                found = addresses(self.ask(name, rdtype))
+            except (OSError, EOFError):
+                return False    # Unbound isn't listening yet
             return found and all(is_magic(a) for a in found)
         wait_for(rewritten, f"a magic IP for {name}", timeout_s)
 
