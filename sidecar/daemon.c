@@ -19,6 +19,7 @@
 #include "confine.h"
 #include "conn25/log.h"
 #include "listeners.h"
+#include "notify.h"
 #include "rundir.h"
 #include "verbs.h"
 
@@ -346,19 +347,15 @@ remember(struct c25_daemon *d, struct c25_error *err)
 		policy, &d->keep, err);
 }
 
-/* Compile and publish a policy, and hand it to the pusher. */
+/* Compile and publish a policy. */
 static int
-publish(struct c25_daemon *d, const struct c25_config *cfg,
-	const struct c25_certificates *certificates, struct c25_error *err)
+publish_policy(struct c25_daemon *d, const struct c25_config *cfg,
+	const uint16_t regs[static C25_CONNECTORS_MAX], struct c25_error *err)
 {
-	uint16_t regs[C25_CONNECTORS_MAX];
 	uint8_t *blob = NULL;
 	size_t len;
 	int r;
 
-	r = registry(d, cfg, regs, err);
-	if (r != 0)
-		return r;
 	r = c25_compile(cfg, regs, c25_table_next_generation(d->table),
 		c25_table_hash_key(d->table), &blob, &len, err);
 	if (r != 0)
@@ -372,6 +369,22 @@ publish(struct c25_daemon *d, const struct c25_config *cfg,
 		(unsigned long long)c25_table_generation(d->table),
 		cfg->domain_count, cfg->app_count, cfg->connector_count);
 	c25_doorbell_follow(d->doorbell, c25_table_generation(d->table));
+	return 0;
+}
+
+/* Publish a policy, unless start_policy() has done it, and hand it to the
+ * pusher. */
+static int
+publish(struct c25_daemon *d, const struct c25_config *cfg,
+	const struct c25_certificates *certificates, struct c25_error *err)
+{
+	uint16_t regs[C25_CONNECTORS_MAX];
+	int r = registry(d, cfg, regs, err);
+
+	if (r == 0 && d->cfg != NULL)
+		r = publish_policy(d, cfg, regs, err);
+	if (r != 0)
+		return r;
 	r = c25_pusher_configure(d->pusher, cfg, regs,
 		certificates->trust, err);
 	return r != 0 ? r : remember(d, err);
@@ -697,6 +710,23 @@ start_base(struct c25_daemon *d, const struct c25_config *cfg,
 		&d->control, err);
 }
 
+/* Unbound is to know the names before anything that takes its time, or may
+ * fail: until then it gives their real addresses away. */
+static int
+start_policy(struct c25_daemon *d, const struct c25_config *cfg,
+	struct c25_error *err)
+{
+	uint16_t regs[C25_CONNECTORS_MAX];
+	int r;
+
+	if (!needs_table(d, cfg))
+		return 0;
+	r = client_open(d, cfg, NULL, err);
+	if (r == 0)
+		r = registry(d, cfg, regs, err);
+	return r != 0 ? r : publish_policy(d, cfg, regs, err);
+}
+
 /* What an earlier conn25d knew: before anybody can ask for it. */
 static int
 start_state(struct c25_daemon *d, const struct c25_config *cfg,
@@ -763,6 +793,8 @@ start(struct c25_daemon *d, const sigset_t *mask, struct c25_error *err)
 		return -EINVAL;
 	r = start_base(d, cfg, mask, err);
 	if (r == 0)
+		r = start_policy(d, cfg, err);
+	if (r == 0)
 		r = start_state(d, cfg, err);
 	if (r == 0)
 		r = apply(d, cfg, NULL, err);
@@ -803,7 +835,9 @@ c25_daemon_run(const struct c25_daemon_options *options)
 	if (r == 0) {
 		c25_log(C25_LOG_INFO, "running: version %s, runDir %s",
 			C25_VERSION, d.run_dir);
+		c25_notify("READY=1");
 		r = c25_loop_run(d.loop);
+		c25_notify("STOPPING=1");
 		if (r != 0)
 			c25_fail(&err, r, "event loop: %s", strerror(-r));
 	}

@@ -12,8 +12,10 @@
  *		.file = "/etc/conn25/conn25.json", .verbosity = 1 });
  *
  * Rules
- *   start      whatever can fail for a reason that an administrator can
- *              mend is tried before the table or the policy are touched.
+ *   start      with a valid configuration the table and the policy come
+ *              first, before anything that takes time or may fail: they stay
+ *              when the start fails, so that Unbound gives no real address
+ *              away meanwhile.
  *   privileges the user is changed before anything is made or opened, but
  *              for the two directories and the configuration; what only the
  *              start needs is given up when everything is open, before

@@ -144,6 +144,72 @@ def test_address_that_is_not_ours(keeper):
     refused(daemon.process, r"192\.0\.2\.1")
 
 
+def test_start_that_fails_leaves_the_policy(fresh):
+    """Unbound gives no real address away, whatever conn25d is waiting for."""
+    world = fresh(start=("connector",))
+    good = dict(world.client.config)
+    world.client.configure(dict(
+        good, listen={"transitIP": "http://192.0.2.1:8025"}))
+    refused(world.client.process, r"192\.0\.2\.1", lines=5)
+    assert os.path.exists(os.path.join(world.client.run_dir, "policy.1"))
+    world.unbound.start()
+    reply = world.ask_safely("wiki.corp.example")
+    assert reply.rcode() == dns.rcode.SERVFAIL
+    assert addresses(world.ask("host.plain.example"))
+    world.client.process.popen = None
+    world.client.configure(good)
+    world.client.start()
+    world.wait_attached()
+    world.wait_mapped()
+
+
+class Manager:
+    """The socket that systemd has for Type=notify."""
+
+    def __init__(self, keeper, abstract):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        keeper.closers.append(self.socket.close)
+        path = os.path.join(keeper.path, "notify")
+        self.socket.bind("\0" + path if abstract else path)
+        self.name = "@" + path if abstract else path
+        self.socket.settimeout(scaled(10))
+
+    def told(self):
+        return self.socket.recv(4096).decode()
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_service_manager_is_told(keeper, abstract):
+    manager = Manager(keeper, abstract)
+    daemon = Conn25d(keeper, "conn25d", client_config(1))
+    daemon.process.env["NOTIFY_SOCKET"] = manager.name
+    daemon.start(wait=False)
+    assert manager.told() == "READY=1"
+    assert os.path.exists(os.path.join(daemon.run_dir, "policy.1"))
+    assert daemon.answers()
+    daemon.stop()
+    assert manager.told() == "STOPPING=1"
+
+
+def test_service_manager_is_not_told_of_a_start_that_fails(keeper):
+    manager = Manager(keeper, False)
+    daemon = Conn25d(keeper, "conn25d", client_config(
+        1, listen={"transitIP": "http://192.0.2.1:8025"}))
+    daemon.process.env["NOTIFY_SOCKET"] = manager.name
+    refused(daemon.process, r"192\.0\.2\.1", lines=5)
+    manager.socket.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.told()
+
+
+def test_service_manager_that_is_gone(keeper):
+    daemon = Conn25d(keeper, "conn25d", client_config(1))
+    daemon.process.env["NOTIFY_SOCKET"] = os.path.join(keeper.path, "none")
+    daemon.start()
+    daemon.process.wait_log(r"NOTIFY_SOCKET: .*can't be told \"READY=1\"")
+    daemon.stop()
+
+
 def test_second_conn25d_on_one_run_dir(keeper):
     first = Conn25d(keeper, "first", client_config(1)).start()
     before = os.stat(os.path.join(first.run_dir, "table"))
@@ -236,7 +302,7 @@ def test_unbound_goes_on_with_another_table_and_says_so_once(nsd, fresh,
     assert world.ask("wiki.corp.example").rcode() in (
         dns.rcode.NOERROR, dns.rcode.SERVFAIL)
     lines = [line for line in world.unbound.process.log().splitlines()
-             if "conn25" in line and table in line]
+             if "warning: conn25" in line and table in line]
     assert len(lines) == 1, "\n".join(lines) or world.unbound.process.log()
     assert digest(table) == before
     # And when a good one takes its place it is used.
