@@ -335,8 +335,8 @@ bool c25_reply_add(const struct c25_ask *ask, struct dns_msg *msg,
 	uint16_t type, time_t ttl, const struct c25_rdata *rdata,
 	size_t count);
 
-/* Add an RRset of the real message to the authority section, without its
- * signatures. */
+/* Add an RRset of one record, of the real message, to the authority section,
+ * without its signatures. */
 bool c25_reply_authority(const struct c25_ask *ask, struct dns_msg *msg,
 	const struct ub_packed_rrset_key *rrset);
 

@@ -27,7 +27,9 @@ struct reply_new {
 	struct ub_packed_rrset_key *rrsets[];
 };
 
-/* ... and of an RRset, which the arrays and bytes of its records follow. */
+/* ... and of an RRset, which the arrays and bytes of its records follow in
+ * Unbound's order, as it copies both as one piece.
+ * Ref: util/data/packed_rrset.c packed_rrset_ptr_fixup(). */
 struct reply_rrset {
 	struct ub_packed_rrset_key key;
 	struct packed_rrset_data data;
@@ -88,10 +90,11 @@ static struct ub_packed_rrset_key *reply_rrset(struct regional *region,
 	d->count = count;
 	d->trust = rrset_trust_ans_noAA;
 	d->security = sec_status_insecure;
-	d->rr_len = (size_t *)(made + 1);
-	d->rr_ttl = (time_t *)(d->rr_len + count);
-	d->rr_data = (uint8_t **)(d->rr_ttl + count);
-	next = (uint8_t *)(d->rr_data + count);
+	d->rr_len = (size_t *)(d + 1);
+	d->rr_data = (uint8_t **)(d->rr_len + count);
+	/* a size and a pointer are as long as a time, or half of it */
+	d->rr_ttl = (time_t *)(d->rr_data + count);
+	next = (uint8_t *)(d->rr_ttl + count);
 	for (i = 0; i < count; i++) {
 		d->rr_len[i] = 2 + rdata[i].len;
 		d->rr_ttl[i] = ttl;
@@ -126,17 +129,18 @@ bool c25_reply_add(const struct c25_ask *ask, struct dns_msg *msg,
 bool c25_reply_authority(const struct c25_ask *ask, struct dns_msg *msg,
 	const struct ub_packed_rrset_key *rrset)
 {
-	struct ub_packed_rrset_key *k = regional_alloc_init(ask->region,
-		rrset, sizeof(*rrset));
-	struct packed_rrset_data *d = regional_alloc_init(ask->region,
-		rrset->entry.data, sizeof(*d));
+	const struct packed_rrset_data *d = rrset->entry.data;
+	struct c25_rdata one;
+	struct ub_packed_rrset_key *k;
 
-	if (k == NULL || d == NULL)
+	if (d->count == 0 || d->rr_len[0] < 2)
 		return false;
-	d->rrsig_count = 0;
-	d->security = sec_status_insecure;
-	k->entry.key = k;
-	k->entry.data = d;
+	one.bytes = d->rr_data[0] + 2;
+	one.len = d->rr_len[0] - 2;
+	k = reply_rrset(ask->region, d->ttl, &one, 1);
+	if (k == NULL)
+		return false;
+	k->rk = rrset->rk;
 	msg->rep->rrsets[msg->rep->rrset_count++] = k;
 	msg->rep->ns_numrrsets++;
 	return true;

@@ -357,6 +357,25 @@ is_ours(const struct query_info *q)
 
 /* ---- the two ways ------------------------------------------------------- */
 
+/* Unbound copies RRsets as one piece, and finds the arrays again by where they
+ * are. Ref: util/data/packed_rrset.c packed_rrset_ptr_fixup(). */
+static void
+check_layout(const struct reply_info *rep)
+{
+	for (size_t i = 0; i < rep->rrset_count; i++) {
+		const struct packed_rrset_data *d = rep->rrsets[i]->entry.data;
+		size_t total = d->count + d->rrsig_count;
+		const uint8_t *next = (const uint8_t *)(d->rr_ttl + total);
+
+		fuzz_must(d->rr_len == (const size_t *)(d + 1) &&
+			(const void *)d->rr_data == d->rr_len + total &&
+			(const void *)d->rr_ttl == d->rr_data + total,
+			"arrays of RRset %zu", i);
+		for (size_t n = 0; n < total; next += d->rr_len[n++])
+			fuzz_must(d->rr_data[n] == next, "record %zu", n);
+	}
+}
+
 /* Returns: is there a message for the client? */
 static bool
 has_reply(struct module_qstate *s)
@@ -365,6 +384,7 @@ has_reply(struct module_qstate *s)
 		s->ext_state[0]);
 	if (s->return_rcode != LDNS_RCODE_NOERROR || s->return_msg == NULL)
 		return false;
+	check_layout(s->return_msg->rep);
 	return true;
 }
 
