@@ -480,11 +480,12 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 		return r;
 	r = certificates_load(cfg, &certificates, out, err);
 	if (r == 0)
-		r = c25_listeners_open(d, cfg, fresh, err);
+		r = c25_privileges_explain(&d->privileges,
+			c25_listeners_open(d, cfg, fresh, err), err);
 	if (r != 0) {
 		c25_certificates_free(certificates);
 		c25_key_free(key);
-		return c25_privileges_explain(&d->privileges, r, err);
+		return r;
 	}
 	if (d->table == NULL && needs_table(d, cfg)) {
 		r = client_open(d, cfg, out, err);

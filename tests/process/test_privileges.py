@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 from harness import netns
+from harness.authority import Authority
 from harness.conn25 import (CHECKCONF, CONN25D, Conn25d, client_config,
                             connector_config)
 from harness.overlay import NAMES, Net, fetch
@@ -301,6 +302,15 @@ def test_low_ports_at_the_start_only(keeper):
     assert "can't listen on 127.0.0.2:826" in run.stderr
     assert "or restart conn25d, which could use lower ones" in run.stderr
     assert shown(daemon, "listen.transitIP") == "http://127.0.0.2:825"
+    # What else may be forbidden has other remedies.
+    office = Authority(keeper, "ca").issue("office")
+    os.chmod(office.config["privateKeyFile"], 0o644)
+    daemon.process.allow("listen.tls")
+    daemon.configure(dict(daemon.config, listen={
+        "transitIP": "https://127.0.0.2:825", "tls": office.config}))
+    run = daemon.control_run("reload")
+    assert run.returncode == 1 and "mode 0644" in run.stderr
+    assert "restart" not in run.stderr
     daemon.stop()
 
 
