@@ -343,7 +343,7 @@ c25_config_app_allows(const struct c25_config *cfg, size_t app,
 {
 	const struct c25_config_app *a;
 
-	if (app >= cfg->app_count || c25_addr_is_special(destination))
+	if (app >= cfg->app_count || c25_addr_is_forbidden(destination))
 		return false;
 	a = &cfg->apps[app];
 	for (size_t i = 0; i < a->destinations.count; i++)
