@@ -322,8 +322,7 @@ int c25_config_load(const char *file, struct c25_config **out,
 	__attribute__((warn_unused_result));
 
 /*
- * The same for a text in memory, without what this host lacks for it (its
- * group); pure. `file` is the name for messages.
+ * The same for a text in memory; pure. `file` is the name for messages.
  * Returns: 0; -EINVAL; -EFBIG; -ENOMEM.
  */
 int c25_config_parse(const char *text, size_t len, const char *file,

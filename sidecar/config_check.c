@@ -9,7 +9,6 @@
 #include "config_reader.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -675,22 +674,6 @@ check_empty(struct c25_config_reader *r)
 				c25_config_shown(shown, cfg->peers[i].name));
 }
 
-/* Of no use to whom the file is only shown. */
-static void
-check_group(struct c25_config_reader *r)
-{
-	char shown[C25_SHOWN_MAX];
-
-	if (!r->host || r->cfg->group == NULL)
-		return;
-	errno = 0;
-	if (getgrnam(r->cfg->group) == NULL && (errno == 0 ||
-			errno == ENOENT || errno == ESRCH))
-		warn_at(r, r->group_at, "group \"%s\": this host has no such "
-			"group: make it with 'groupadd -r', or name another",
-			c25_config_shown(shown, r->cfg->group));
-}
-
 static void
 check_roles(struct c25_config_reader *r)
 {
@@ -746,7 +729,6 @@ c25_config_check(struct c25_config_reader *r)
 	if (c25_config_is_client(r->cfg))
 		c25_config_check_unbound(r);
 	check_empty(r);
-	check_group(r);
 	check_keys(r);
 	if (c25_config_is_connector(r->cfg))
 		check_destinations(r);

@@ -109,8 +109,6 @@ struct c25_config_reader {
 	struct c25_config_refs peer_addrs;	/* owner is the peer */
 	size_t domain_room;
 	size_t *domain_at;		/* of each of cfg->domains */
-	size_t group_at;		/* of "group" */
-	bool host;			/* compare it with this host's groups */
 	bool no_memory;
 };
 

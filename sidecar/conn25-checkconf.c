@@ -240,6 +240,19 @@ runs_as(const struct c25_config *cfg)
 	return C25_KEY_ANY_OWNER;
 }
 
+/* conn25d, started by root, won't start without it. Not an error: the file may
+ * be checked in another place than it will be used in. */
+static void
+check_group(const struct c25_config *cfg)
+{
+	struct c25_error err = { "" };
+	gid_t gid;
+
+	if (cfg->group != NULL && c25_group_find(cfg->group, &gid, &err) != 0)
+		(void)fprintf(stderr, "%s: warning: %s\n", cfg->file,
+			err.text);
+}
+
 /* Is the private key where it should be, and its owner's alone? */
 static int
 check_key(const struct c25_config *cfg, uid_t owner)
@@ -352,6 +365,7 @@ check_file(const char *file, enum print print)
 	if (r != 0)
 		return r;
 	uid = runs_as(cfg);
+	check_group(cfg);
 	r = check_key(cfg, uid);
 	if (r == 0)
 		r = check_modes(cfg, uid);

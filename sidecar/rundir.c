@@ -23,13 +23,10 @@
 #include "privileges.h"
 
 int
-c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
+c25_group_find(const char *name, gid_t *out, struct c25_error *err)
 {
 	const struct group *group;
 
-	*out = (gid_t)-1;
-	if (name == NULL || geteuid() != 0)
-		return 0;
 	errno = 0;
 	group = getgrnam(name);
 	if (group != NULL) {
@@ -41,6 +38,14 @@ c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
 			"%s", name, strerror(errno));
 	return c25_fail(err, -ENOENT, "group %s: no such group: make it with "
 		"'groupadd -r %s', or change \"group\"", name, name);
+}
+
+int
+c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
+{
+	*out = (gid_t)-1;
+	return name == NULL || geteuid() != 0 ? 0 :
+		c25_group_find(name, out, err);
 }
 
 /* What is told of runDir and of stateDir apart. */

@@ -1174,27 +1174,6 @@ START_TEST(load_file)
 }
 END_TEST
 
-/* What only the host can say. */
-START_TEST(load_without_group)
-{
-	struct c25_config_errors errs = { 0 };
-	char line[C25_CONFIG_LINE_MAX];
-	struct c25_config *cfg;
-	struct place p;
-
-	place_make(&p, "{\"apps\": [], \"pools\": {},\n"
-		"\"group\": \"no such group\"}");
-	ck_assert_int_eq(c25_config_load(p.file, &cfg, &errs), 0);
-	ck_assert_uint_eq(errs.count, 1);
-	ck_assert_ptr_nonnull(strstr(c25_config_error_line(&errs, 0, line),
-		":2:10: warning: group \"no such group\": this host has no "
-		"such group: make it"));
-	c25_config_free(cfg);
-	c25_config_errors_free(&errs);
-	place_remove(&p);
-}
-END_TEST
-
 static void
 load_must_fail(const char *file, int r, const char *why)
 {
@@ -1608,7 +1587,6 @@ main(void)
 		C25_CONNECTORS_MAX + 2);
 	tcase_add_test(tc, hundred_thousand_domains);
 	tcase_add_test(tc, load_file);
-	tcase_add_test(tc, load_without_group);
 	tcase_add_test(tc, load_no_file);
 	tcase_add_test(tc, load_forbidden);
 	tcase_add_test(tc, load_too_large);
