@@ -480,6 +480,25 @@ def test_a_key_that_the_user_cannot_read(keeper):
     assert daemon.reload() == "ok\n"
 
 
+def test_a_tls_key_that_the_user_cannot_read(keeper):
+    """Root can, and checkconf knows that this is not enough."""
+    files = Authority(keeper, "ca").issue("office").config
+    path = files["privateKeyFile"]
+    port = free_port("127.0.0.2")
+    daemon = without_dirs(Conn25d(keeper, "connector", connector_config(
+        port, user=USER, listen={"transitIP": f"https://127.0.0.2:{port}",
+                                 "tls": files})))
+    run = checkconf(daemon)
+    assert run.returncode == 1 and "no errors" not in run.stdout
+    assert f"listen.tls: {path}: user {USER} can't read it: chown {USER} " \
+        in run.stderr, run.stderr
+    refuses(daemon, "listen.tls", path)
+    os.chown(path, UID, -1)
+    assert checkconf(daemon).returncode == 0
+    daemon.start()
+    daemon.stop()
+
+
 def owner_of_memory(daemon):
     """Root owns what is under /proc of a process that can't be dumped, so
     that its own user can't look into it."""
