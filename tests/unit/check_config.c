@@ -323,8 +323,11 @@ START_TEST(resolver)
 {
 	struct c25_config *cfg = good("{" POOLS ", 'apps': [{ 'name': 'a', "
 		"'domains': ['a.example'], 'verifyDestinations': true, "
-		"'connectors': ['*'] }, { 'name': 'b' }], "
+		"'connectors': ['*'], 'destinations': [] }, { 'name': 'b' }], "
 		"'connectors': [{ 'name': 'c', 'url': 'http://h' }], "
+		"'listen': { 'transitIP': 'http://127.0.0.1:1' }, "
+		"'peers': [{ 'name': 'p', 'addresses': ['::1'], "
+		"'apps': ['a'] }], "
 		"'resolver': { 'forward': ['10.0.0.53', "
 		"'::ffff:10.0.0.54@5353'], 'insecureDomains': ['CORP.'] } }");
 
@@ -364,7 +367,10 @@ END_TEST
 	"'destinations': [] }], 'peers': " \
 	"[{ 'name': 'p', 'addresses': ['::1'], 'apps': ['a'] }] }"
 #define LIMITS(rest) CLIENT("], 'limits': { " rest " }")
-#define RESOLVER(rest) CLIENT("], 'resolver': { " rest " }")
+#define RESOLVER(rest) "{ 'listen': { 'transitIP': 'http://127.0.0.1:1' }, " \
+	"'apps': [{ 'name': 'a', 'domains': ['a.example'], 'destinations': " \
+	"[], 'verifyDestinations': true }], 'peers': [{ 'name': 'p', " \
+	"'addresses': ['::1'], 'apps': ['a'] }], 'resolver': { " rest " } }"
 
 #define RESOLVE_AT(servers) CLIENT("{ 'name': 'a', 'domains': " \
 	"['a.example'], 'connectors': ['*'], 'resolveAt': 'connector', " \
@@ -388,7 +394,7 @@ static const char *const good_rows[] = {
 	APP(", 'domains': ['" L63 "." L63 "." L63 "." L61 "']"),
 	APP(", 'domains': ['a.example', 'a.example']"),
 	APP(", 'destinations': ['0.0.0.0/0', '::/0', '10.0.0.1']"),
-	APP(", 'domains': ['a.example'], 'verifyDestinations': true"),
+	CLIENT("], 'limits': { 'transitIP': { 'connections': 8 } }"),
 	APP(", 'verifyDestinations': false"),
 	RESOLVE_AT("'10.0.0.53', '10.0.0.53@5353', 'fd00::1@53'"),
 	CLIENT("], 'unbound': {}"),
@@ -937,6 +943,28 @@ static const struct bad_row warning_rows[] = {
 		"[{ 'name': 'b' }, { 'name': @@'a' }], 'peers': [{ 'name': "
 		"'p', 'addresses': ['::1'], 'apps': ['a'] }] }",
 		"app \"a\": its peers may reach whatever this host can" },
+	{ "{ 'listen': { 'transitIP': 'http://127.0.0.1:1' }, 'apps': "
+		"[{ 'name': @@'a', 'domains': ['x.example'], "
+		"'verifyDestinations': true }], 'peers': [{ 'name': "
+		"'p', 'addresses': ['::1'], 'apps': ['a'] }] }",
+		"app \"a\": its peers may reach whatever this host can, if" },
+	{ CLIENT("{ 'name': @@'a', 'domains': ['x.example'], "
+		"'connectors': ['t'], 'verifyDestinations': true }], "
+		"'connectors': [{ 'name': 'c', 'tags': ['t'], " URL " }]"),
+		"app \"a\": verifyDestinations does nothing here" },
+	{ CLIENT("], 'resolver': @@{}"),
+		"resolver: does nothing here" },
+	{ "{ 'resolver': @@{}, 'listen': { 'transitIP': "
+		"'http://127.0.0.1:1' }, 'apps': [{ 'name': 'a', "
+		"'destinations': [] }], 'peers': [{ 'name': 'p', "
+		"'addresses': ['::1'], 'apps': ['a'] }] }",
+		"resolver: does nothing here" },
+	{ CLIENT("], 'limits': { 'transitIP': { 'connectionsPerAddress': "
+		"@@9, 'connections': 8 } }"),
+		"connectionsPerAddress: 9 are more than all connections, "
+		"which are 8" },
+	{ CLIENT("], 'limits': { 'admin': { 'connectionsPerAddress': "
+		"@@5000 } }"), "connectionsPerAddress: 5000 are more" },
 	{ SERVE("{ 'addresses': ['10.0.0.1'], 'name': @@'p', 'apps': [] }"),
 		"peer \"p\": has no \"apps\": whatever it asks for" },
 	{ CLIENT("{ 'name': @@'a', 'domains': ['a.example'] }]"),
