@@ -600,7 +600,11 @@ static void
 on_tick(void *ctx)
 {
 	struct c25_daemon *d = ctx;
+	struct c25_error warning = { "" };
 
+	if (c25_certificates_tick(d->certificates, d->cfg, c25_now_ms(),
+	    &warning))
+		c25_log(C25_LOG_ERROR, "warning: %s", warning.text);
 	c25_serve_tick(d->serve, c25_now_ms());
 	c25_resolve_tick(d->resolve, c25_now_ms());
 	c25_resolve_tick(d->names, c25_now_ms());

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sidecar/certificates.h"
 #include "sidecar/tls.h"
 #include "tests/unit/suite.h"
 
@@ -412,6 +413,37 @@ START_TEST(believe)
 }
 END_TEST
 
+/* A certificate that ends soon is told of when it is loaded, and once a day
+ * from then on. */
+START_TEST(once_a_day)
+{
+	const uint64_t day = C25_CERTIFICATES_EVERY_MS;
+	struct c25_config cfg = { .listen = { .transit_ip.tls = true } };
+	struct c25_certificates *c = NULL;
+	struct c25_error err = { "" };
+	unsigned told = 0;
+	uint64_t start;
+
+	write_files();
+	cfg.listen.certificate_file = in_dir("cert");
+	cfg.listen.private_key_file = in_dir("key");
+	ck_assert_int_eq(c25_certificates_load(&cfg, geteuid(), &c, &err), 0);
+	ck_assert_int_eq(c25_certificates_warn(c, &cfg, &err), 1);
+	start = c->told_ms;
+	ck_assert_int_eq(c25_certificates_tick(c, &cfg, start + day - 1,
+	    &err), 0);
+	for (uint64_t s = 0; s < 3 * 86400; s++)
+		told += (unsigned)c25_certificates_tick(c, &cfg,
+		    start + s * 1000 + 999, &err);
+	ck_assert_uint_eq(told, 2);
+	ck_assert_ptr_nonnull(strstr(err.text, "expires in 0 days"));
+	ck_assert_int_eq(c25_certificates_tick(NULL, &cfg, start + 9 * day,
+	    &err), 0);
+	c25_certificates_free(c);
+	remove_files();
+}
+END_TEST
+
 /* Key updates (RFC 8446 4.6.3) in a row, of which none is to keep us busy:
  * only so many are answered, and the connection is given up. */
 static const struct {
@@ -550,6 +582,7 @@ main(void)
 	tcase_add_test(tc, there_and_back);
 	ADD_ROWS(tc, files, file_rows);
 	ADD_ROWS(tc, believe, believe_rows);
+	tcase_add_test(tc, once_a_day);
 	ADD_ROWS(tc, key_updates, update_rows);
 	ADD_ROWS(tc, which_http, alpn_rows);
 	ADD_ROWS(tc, not_tls, garbage_rows);
