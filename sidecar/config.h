@@ -354,8 +354,8 @@ size_t c25_config_app_connectors(const struct c25_config *cfg, size_t app,
 
 /*
  * May this app lead to the destination (connector role)? Forbidden addresses
- * (addr.h) never; otherwise inside `destinations`, or anywhere when the file has no
- * such key (checkconf warns of that); "destinations": [] allows nothing.
+ * (addr.h) never; otherwise inside `destinations`, or anywhere when the file
+ * has no such key (checkconf warns of that); "destinations": [] allows nothing.
  * The connector's own addresses are the caller's to refuse.
  */
 bool c25_config_app_allows(const struct c25_config *cfg, size_t app,
