@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "conn25/table.h"
+
 #define SOON_S (14 * 86400)	/* renewed by then, by whoever renews */
 
 static int
@@ -52,6 +54,7 @@ c25_certificates_load(const struct c25_config *cfg, uid_t owner,
 		return c25_fail(err, -ENOMEM, "out of memory");
 	}
 	c->count = cfg->connector_count;
+	c->told_ms = c25_now_ms();
 	r = load_server(c, cfg, owner, err);
 	for (size_t i = 0; r == 0 && i < c->count; i++)
 		r = load_trust(c, cfg, i, err);
@@ -96,4 +99,14 @@ c25_certificates_warn(const struct c25_certificates *c,
 			"%lld days: renew it and reload",
 			cfg->listen.certificate_file, (long long)left / 86400);
 	return 1;
+}
+
+int
+c25_certificates_tick(struct c25_certificates *c,
+	const struct c25_config *cfg, uint64_t now_ms, struct c25_error *err)
+{
+	if (c == NULL || now_ms < c->told_ms + C25_CERTIFICATES_EVERY_MS)
+		return 0;
+	c->told_ms = now_ms;
+	return c25_certificates_warn(c, cfg, err);
 }

@@ -27,7 +27,11 @@ struct c25_certificates {
 	struct c25_tls_trust **trust;	/* by the connectors' order; NULL: the
 					 * system's CAs, or not https */
 	size_t count;
+	uint64_t told_ms;		/* when they were loaded, or the
+					 * warning was due last */
 };
+
+#define C25_CERTIFICATES_EVERY_MS (24 * 3600 * UINT64_C(1000))
 
 /*
  * `owner` may own the key file besides root.
@@ -45,5 +49,10 @@ void c25_certificates_free(struct c25_certificates *c);	/* NULL is fine */
  */
 int c25_certificates_warn(const struct c25_certificates *c,
 	const struct c25_config *cfg, struct c25_error *err);
+
+/* The same once a day, from a clock that never goes back (c25_now_ms()), for
+ * who calls it often; c may be NULL. */
+int c25_certificates_tick(struct c25_certificates *c,
+	const struct c25_config *cfg, uint64_t now_ms, struct c25_error *err);
 
 #endif

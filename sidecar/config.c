@@ -96,11 +96,11 @@ errors_begin(struct c25_config_errors *errs, const char *file)
 
 /* `clean` is a copy of the text, which is written to. */
 static int
-parse_clean(char *clean, size_t len, bool host, struct c25_config *cfg,
+parse_clean(char *clean, size_t len, struct c25_config *cfg,
 	struct c25_config_errors *errs)
 {
 	struct c25_config_reader r = {
-		.cfg = cfg, .errs = errs, .host = host,
+		.cfg = cfg, .errs = errs,
 		.finder = { .text = clean, .len = len },
 	};
 	struct c25_jsonc_error syntax;
@@ -123,9 +123,8 @@ parse_clean(char *clean, size_t len, bool host, struct c25_config *cfg,
 	return r.no_memory ? -ENOMEM : errs->errors > 0 ? -EINVAL : 0;
 }
 
-/* c25_config_parse(), and with `host` what this host lacks for it. */
-static int
-parse(const char *text, size_t len, const char *file, bool host,
+int
+c25_config_parse(const char *text, size_t len, const char *file,
 	struct c25_config **out, struct c25_config_errors *errs)
 {
 	struct c25_config *cfg = NULL;
@@ -148,7 +147,7 @@ parse(const char *text, size_t len, const char *file, bool host,
 	if (cfg != NULL && clean != NULL) {
 		memcpy(clean, text, len);
 		clean[len] = '\0';
-		r = parse_clean(clean, len, host, cfg, errs);
+		r = parse_clean(clean, len, cfg, errs);
 	}
 	if (r == -ENOMEM)
 		c25_config_error_add(errs, C25_AT_FILE, false,
@@ -160,13 +159,6 @@ parse(const char *text, size_t len, const char *file, bool host,
 	else
 		c25_config_free(cfg);
 	return r;
-}
-
-int
-c25_config_parse(const char *text, size_t len, const char *file,
-	struct c25_config **out, struct c25_config_errors *errs)
-{
-	return parse(text, len, file, false, out, errs);
 }
 
 /* ---- loading ------------------------------------------------------------ */
@@ -262,7 +254,7 @@ c25_config_load(const char *file, struct c25_config **out,
 	*out = NULL;
 	r = read_file(file, &text, &len);
 	if (r == 0) {
-		r = parse(text, len, file, true, out, errs);
+		r = c25_config_parse(text, len, file, out, errs);
 		free(text);
 		return r;
 	}
@@ -343,7 +335,7 @@ c25_config_app_allows(const struct c25_config *cfg, size_t app,
 {
 	const struct c25_config_app *a;
 
-	if (app >= cfg->app_count || c25_addr_is_special(destination))
+	if (app >= cfg->app_count || c25_addr_is_forbidden(destination))
 		return false;
 	a = &cfg->apps[app];
 	for (size_t i = 0; i < a->destinations.count; i++)

@@ -322,8 +322,7 @@ int c25_config_load(const char *file, struct c25_config **out,
 	__attribute__((warn_unused_result));
 
 /*
- * The same for a text in memory, without what this host lacks for it (its
- * group); pure. `file` is the name for messages.
+ * The same for a text in memory; pure. `file` is the name for messages.
  * Returns: 0; -EINVAL; -EFBIG; -ENOMEM.
  */
 int c25_config_parse(const char *text, size_t len, const char *file,
@@ -354,9 +353,9 @@ size_t c25_config_app_connectors(const struct c25_config *cfg, size_t app,
 	uint16_t out[static C25_CONNECTORS_MAX]);
 
 /*
- * May this app lead to the destination (connector role)? Special addresses
- * never; otherwise inside `destinations`, or anywhere when the file has no
- * such key (checkconf warns of that); "destinations": [] allows nothing.
+ * May this app lead to the destination (connector role)? Forbidden addresses
+ * (addr.h) never; otherwise inside `destinations`, or anywhere when the file
+ * has no such key (checkconf warns of that); "destinations": [] allows nothing.
  * The connector's own addresses are the caller's to refuse.
  */
 bool c25_config_app_allows(const struct c25_config *cfg, size_t app,

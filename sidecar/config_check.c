@@ -9,7 +9,6 @@
 #include "config_reader.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -550,12 +549,13 @@ check_destinations(struct c25_config_reader *r)
 		for (size_t j = 0; j < cfg->peers[i].app_count; j++)
 			seen[cfg->peers[i].apps[j]] = true;
 	for (size_t i = 0; i < cfg->app_count; i++)
-		if (seen[i] && !cfg->apps[i].destinations_given &&
-		    !cfg->apps[i].verify_destinations)
+		if (seen[i] && !cfg->apps[i].destinations_given)
 			warn_at(r, cfg->apps[i].at, "app \"%s\": its peers "
-				"may reach whatever this host can: limit it "
+				"may reach whatever this host can%s: limit it "
 				"with \"destinations\"",
-				c25_config_shown(shown, cfg->apps[i].name));
+				c25_config_shown(shown, cfg->apps[i].name),
+				cfg->apps[i].verify_destinations ?
+				", if the DNS of its domains says so" : "");
 	free(seen);
 }
 
@@ -590,6 +590,28 @@ check_verified(struct c25_config_reader *r)
 				"verifyDestinations without \"domains\": "
 				"list the same as its clients have",
 				c25_config_shown(shown, cfg->apps[i].name));
+}
+
+/* Keys of the connector role that change nothing here. */
+static void
+check_unused(struct c25_config_reader *r)
+{
+	const struct c25_config *cfg = r->cfg;
+	bool connector = c25_config_is_connector(cfg), verified = false;
+	char shown[C25_SHOWN_MAX];
+
+	for (size_t i = 0; i < cfg->app_count; i++) {
+		verified = verified || cfg->apps[i].verify_destinations;
+		if (cfg->apps[i].verify_destinations && !connector)
+			warn_at(r, cfg->apps[i].at, "app \"%s\": "
+				"verifyDestinations does nothing here: it is "
+				"for connectors, which have \"peers\"",
+				c25_config_shown(shown, cfg->apps[i].name));
+	}
+	if (r->resolver_at != 0 && (!connector || !verified))
+		warn_at(r, r->resolver_at, "resolver: does nothing here: it "
+			"is for connectors with an app that has "
+			"\"verifyDestinations\": true");
 }
 
 struct hashed {
@@ -675,22 +697,6 @@ check_empty(struct c25_config_reader *r)
 				c25_config_shown(shown, cfg->peers[i].name));
 }
 
-/* Of no use to whom the file is only shown. */
-static void
-check_group(struct c25_config_reader *r)
-{
-	char shown[C25_SHOWN_MAX];
-
-	if (!r->host || r->cfg->group == NULL)
-		return;
-	errno = 0;
-	if (getgrnam(r->cfg->group) == NULL && (errno == 0 ||
-			errno == ENOENT || errno == ESRCH))
-		warn_at(r, r->group_at, "group \"%s\": this host has no such "
-			"group: make it with 'groupadd -r', or name another",
-			c25_config_shown(shown, r->cfg->group));
-}
-
 static void
 check_roles(struct c25_config_reader *r)
 {
@@ -746,8 +752,8 @@ c25_config_check(struct c25_config_reader *r)
 	if (c25_config_is_client(r->cfg))
 		c25_config_check_unbound(r);
 	check_empty(r);
-	check_group(r);
 	check_keys(r);
+	check_unused(r);
 	if (c25_config_is_connector(r->cfg))
 		check_destinations(r);
 }

@@ -109,8 +109,9 @@ struct c25_config_reader {
 	struct c25_config_refs peer_addrs;	/* owner is the peer */
 	size_t domain_room;
 	size_t *domain_at;		/* of each of cfg->domains */
-	size_t group_at;		/* of "group" */
-	bool host;			/* compare it with this host's groups */
+	size_t per_address_at;		/* of "connectionsPerAddress"; 0: the
+					 * listener has none */
+	size_t resolver_at;		/* of "resolver"; 0: there is none */
 	bool no_memory;
 };
 

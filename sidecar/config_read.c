@@ -45,7 +45,6 @@ read_account(struct c25_config_reader *r, const cJSON *json, void *to)
 {
 	const char *text = c25_reader_short(r, json, ACCOUNT_BYTES_MAX);
 
-	r->group_at = c25_reader_here(r);
 	if (text != NULL)
 		*(const char **)to = text;
 }

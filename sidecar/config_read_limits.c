@@ -86,6 +86,13 @@ read_connections(struct c25_config_reader *r, const cJSON *json, void *to)
 }
 
 static void
+read_per_address(struct c25_config_reader *r, const cJSON *json, void *to)
+{
+	r->per_address_at = c25_reader_here(r);
+	read_connections(r, json, to);
+}
+
+static void
 read_rate(struct c25_config_reader *r, const cJSON *json, void *to)
 {
 	uint32_t *v = to;
@@ -118,14 +125,23 @@ read_listener(struct c25_config_reader *r, const cJSON *json, void *to)
 		C25_KEY(struct c25_limits, connections, "connections",
 			read_connections),
 		C25_KEY(struct c25_limits, connections_per_address,
-			"connectionsPerAddress", read_connections),
+			"connectionsPerAddress", read_per_address),
 		C25_KEY(struct c25_limits, requests_per_second,
 			"requestsPerSecond", read_rate),
 		C25_KEY(struct c25_limits, request_seconds, "requestSeconds",
 			read_seconds),
 	};
+	const struct c25_limits *l = to;
 
+	r->per_address_at = 0;
 	c25_reader_object(r, json, C25_KEYS(keys), to);
+	if (r->per_address_at != 0 &&
+	    l->connections_per_address > l->connections)
+		c25_config_error_add(r->errs, r->per_address_at, true,
+			"connectionsPerAddress: %u are more than all "
+			"connections, which are %u: lower it, or raise "
+			"\"connections\"", l->connections_per_address,
+			l->connections);
 }
 
 void

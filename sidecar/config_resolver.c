@@ -140,6 +140,7 @@ c25_config_read_resolver(struct c25_config_reader *r, const cJSON *json,
 		{ "insecureDomains", read_insecures, 0, false },
 	};
 
+	r->resolver_at = c25_reader_here(r);
 	c25_reader_object(r, json, C25_KEYS(keys), to);
 }
 

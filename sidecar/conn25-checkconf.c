@@ -240,6 +240,36 @@ runs_as(const struct c25_config *cfg)
 	return C25_KEY_ANY_OWNER;
 }
 
+/* conn25d, started by root, won't start without it. Not an error: the file may
+ * be checked in another place than it will be used in. */
+static void
+check_group(const struct c25_config *cfg)
+{
+	struct c25_error err = { "" };
+	gid_t gid;
+
+	if (cfg->group != NULL && c25_group_find(cfg->group, &gid, &err) != 0)
+		(void)fprintf(stderr, "%s: warning: %s\n", cfg->file,
+			err.text);
+}
+
+/* The file of a private key that root could read: can its user, too? It is the
+ * owner's alone. */
+static int
+check_owner(const struct c25_config *cfg, const char *key, const char *file,
+	uid_t owner)
+{
+	struct stat st;
+
+	if (owner == C25_KEY_ANY_OWNER || stat(file, &st) != 0 ||
+	    st.st_uid == owner)
+		return 0;
+	(void)fprintf(stderr, "%s: error: %s: %s: user %s can't read it: "
+		"chown %s %s\n", cfg->file, key, file, cfg->user, cfg->user,
+		file);
+	return -EACCES;
+}
+
 /* Is the private key where it should be, and its owner's alone? */
 static int
 check_key(const struct c25_config *cfg, uid_t owner)
@@ -247,7 +277,6 @@ check_key(const struct c25_config *cfg, uid_t owner)
 	const char *file = cfg->self.private_key_file;
 	struct c25_error err = { "" };
 	struct c25_key *key;
-	struct stat st;
 	int r;
 
 	if (file == NULL)
@@ -255,14 +284,10 @@ check_key(const struct c25_config *cfg, uid_t owner)
 	r = c25_key_load(file, geteuid() == 0 ? owner : geteuid(), &key,
 		&err);
 	c25_key_free(key);
-	/* Root can read it, which is more than its user can. */
-	if (r == 0 && owner != C25_KEY_ANY_OWNER &&
-	    stat(file, &st) == 0 && st.st_uid != owner)
-		r = c25_fail(&err, -EACCES, "%s: user %s can't read it: chown "
-			"%s %s", file, cfg->user, cfg->user, file);
-	if (r != 0)
-		(void)fprintf(stderr, "%s: error: self.privateKeyFile: %s\n",
-			cfg->file, err.text);
+	if (r == 0)
+		return check_owner(cfg, "self.privateKeyFile", file, owner);
+	(void)fprintf(stderr, "%s: error: self.privateKeyFile: %s\n",
+		cfg->file, err.text);
 	return r;
 }
 
@@ -280,6 +305,32 @@ check_certificates(const struct c25_config *cfg, uid_t owner)
 		(void)fprintf(stderr, "%s: warning: %s\n", cfg->file,
 			err.text);
 	c25_certificates_free(c);
+	if (r == 0 && cfg->listen.transit_ip.tls)
+		r = check_owner(cfg, "listen.tls", cfg->
+			listen.private_key_file, owner);
+	return r;
+}
+
+/* Can the files of the resolver be read? What is in them, libunbound says. */
+static int
+check_anchors(const struct c25_config *cfg)
+{
+	const struct c25_config_strings *anchors = &cfg->resolver.anchors;
+	bool verified = false;
+	int r = 0;
+
+	if (!c25_config_is_connector(cfg))
+		return 0;
+	for (size_t i = 0; i < cfg->app_count; i++)
+		verified = verified || cfg->apps[i].verify_destinations;
+	for (size_t i = 0; verified && i < anchors->count; i++)
+		if (access(anchors->items[i], R_OK) != 0) {
+			r = -errno;
+			(void)fprintf(stderr, "%s: error: resolver: "
+				"trustAnchors: %s: %s: correct the path, or "
+				"let conn25d read it\n", cfg->file,
+				anchors->items[i], strerror(errno));
+		}
 	return r;
 }
 
@@ -352,11 +403,14 @@ check_file(const char *file, enum print print)
 	if (r != 0)
 		return r;
 	uid = runs_as(cfg);
+	check_group(cfg);
 	r = check_key(cfg, uid);
 	if (r == 0)
 		r = check_modes(cfg, uid);
 	if (r == 0)
 		r = check_certificates(cfg, uid);
+	if (r == 0)
+		r = check_anchors(cfg);
 	if (r == 0)
 		r = check_policy(cfg, print == PRINT_POLICY);
 	if (r == 0)

@@ -493,11 +493,12 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 		return r;
 	r = certificates_load(cfg, &certificates, out, err);
 	if (r == 0)
-		r = c25_listeners_open(d, cfg, fresh, err);
+		r = c25_privileges_explain(&d->privileges,
+			c25_listeners_open(d, cfg, fresh, err), err);
 	if (r != 0) {
 		c25_certificates_free(certificates);
 		c25_key_free(key);
-		return c25_privileges_explain(&d->privileges, r, err);
+		return r;
 	}
 	if (d->table == NULL && needs_table(d, cfg)) {
 		r = client_open(d, cfg, out, err);
@@ -612,7 +613,11 @@ static void
 on_tick(void *ctx)
 {
 	struct c25_daemon *d = ctx;
+	struct c25_error warning = { "" };
 
+	if (c25_certificates_tick(d->certificates, d->cfg, c25_now_ms(),
+	    &warning))
+		c25_log(C25_LOG_ERROR, "warning: %s", warning.text);
 	c25_serve_tick(d->serve, c25_now_ms());
 	c25_resolve_tick(d->resolve, c25_now_ms());
 	c25_resolve_tick(d->names, c25_now_ms());

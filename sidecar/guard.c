@@ -98,7 +98,8 @@ c25_guard_key(struct c25_guard *g, const struct c25_key *key)
 
 /* ---- requests ------------------------------------------------------------ */
 
-/* An authority as an address and a port. Returns: false: it is none. */
+/* An authority as an address and a port, if it has one. Returns: false: it is
+ * none. */
 static bool
 parse_authority(const char *text, struct c25_addr *addr, unsigned *port)
 {
@@ -106,7 +107,6 @@ parse_authority(const char *text, struct c25_addr *addr, unsigned *port)
 	const char *colon = strrchr(text, ':');
 	bool brackets = text[0] == '[';
 
-	*port = 80;
 	if (colon != NULL && colon > text &&
 	    (!brackets || colon[-1] == ']')) {
 		size_t digits = strspn(colon + 1, "0123456789");
@@ -134,7 +134,7 @@ is_for_us(const struct c25_guard *g, const struct c25_http_request *q,
 {
 	const struct c25_config_strings *more = &g->cfg->listen.authorities;
 	struct c25_addr addr;
-	unsigned port;
+	unsigned port = q->tls ? 443 : 80;
 
 	if (parse_authority(authority, &addr, &port) &&
 	    port == q->local_port && c25_addr_eq(&addr, &q->local))
@@ -166,7 +166,7 @@ check_head(struct c25_guard *g, uint32_t peer,
 	r = c25_httpsig_fresh(sig, now_s, err);
 	if (r != 0)
 		return r;
-	if (c25_httpsig_authority(q->head, authority) != 0)
+	if (c25_httpsig_authority(q->head, q->tls, authority) != 0)
 		return c25_fail(err, -EINVAL, "there is not one Host");
 	if (!is_for_us(g, q, authority))
 		return c25_fail(err, -EINVAL, "it is for another host: if "

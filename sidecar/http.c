@@ -155,7 +155,8 @@ check_head(struct c25_http_conn *c, int parsed)
 	struct c25_http_reply *p = c25_http_reply_start(l);
 	const struct c25_http1 *h = &l->head;
 	struct c25_http_request q = { .source = c->source, .body = "",
-		.local = c->local, .local_port = l->port, .mark = &c->mark,
+		.local = c->local, .local_port = l->port,
+		.tls = l->how.tls != NULL, .mark = &c->mark,
 		.head = c->head };
 
 	c->keep = parsed > 0 && h->keep;
@@ -234,6 +235,7 @@ on_request(struct c25_http_conn *c, const char *body, size_t len, bool again)
 		.body_len = len,
 		.local = c->local,
 		.local_port = c->listener->port,
+		.tls = c->listener->how.tls != NULL,
 		.mark = &c->mark,
 		.head = c->head,
 		.again = again,

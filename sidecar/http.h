@@ -92,6 +92,7 @@ struct c25_http_request {
 	size_t body_len;
 	struct c25_addr local;		/* where it came to, unmapped */
 	uint16_t local_port;
+	bool tls;			/* the listener is one of https */
 	uint64_t *mark;			/* what `admit` writes there `handle`
 					 * finds; 0 before */
 	const struct c25_http1 *head;

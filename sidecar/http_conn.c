@@ -21,6 +21,7 @@
 #define LINGER_MS 2000		/* reading on after the last answer */
 #define KEEP_BYTES 16384	/* memory that an idle connection keeps */
 #define REPLY_MAX (256u << 20)	/* bytes of one answer */
+#define SEND_BYTES_PER_S 65536	/* who takes an answer slower is cut */
 
 void
 c25_http_deadline(struct c25_http_conn *c, uint64_t in_ms)
@@ -131,7 +132,9 @@ put(struct c25_http_conn *c, const char *data, size_t len)
 	if ((size_t)n == len)
 		return true;
 	c25_buf_add(&c->out, data + n, len - (size_t)n);
-	c25_http_deadline(c, c25_http_request_ms(c));
+	/* for all of it: a byte now and then would keep it for ever */
+	c25_http_deadline(c, c25_http_request_ms(c) +
+		(uint64_t)c->out.len * 1000 / SEND_BYTES_PER_S);
 	return !c->out.failed;
 }
 
@@ -169,8 +172,9 @@ conn_linger(struct c25_http_conn *c)
 		c25_tls_close(c->tls);
 		(void)put_tls(c);
 	}
-	if (c->out.len == 0)
-		shutdown(c25_watch_fd(c->watch), SHUT_WR);
+	if (c->out.len != 0)
+		return;		/* comes again when that is out */
+	shutdown(c25_watch_fd(c->watch), SHUT_WR);
 	c25_http_deadline(c, LINGER_MS);
 }
 
@@ -234,7 +238,8 @@ more_send(struct c25_http_conn *c)
 	if (l->out.failed || (l->out.len > 0 &&
 	    !c25_http_send(c, l->out.data, l->out.len)))
 		return false;
-	c25_http_deadline(c, c25_http_request_ms(c));
+	if (c->out.len == 0)
+		c25_http_deadline(c, c25_http_request_ms(c));
 	if (!again) {
 		more_end(c);
 		reply_sent(c);
@@ -365,7 +370,6 @@ send_rest(struct c25_http_conn *c)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	c->out_sent += (size_t)n;
-	c25_http_deadline(c, c25_http_request_ms(c));
 	if (c->out_sent < c->out.len)
 		return true;
 	c->out_sent = 0;

@@ -233,11 +233,12 @@ c25_httpsig_write(struct c25_buf *out, const struct c25_key *key,
 /* ---- whom it is for ------------------------------------------------------ */
 
 int
-c25_httpsig_authority(const struct c25_http1 *head,
+c25_httpsig_authority(const struct c25_http1 *head, bool tls,
 	char out[static C25_HTTPSIG_AUTHORITY_MAX])
 {
-	const char *text = NULL;
+	const char *text = NULL, *port = tls ? ":443" : ":80";
 	size_t len = 0, at = (size_t)head->method_len + 1;
+	size_t port_len = strlen(port);
 
 	if (head->path > at) {
 		/* http://authority/path: RFC 9112 3.2.2 */
@@ -257,8 +258,9 @@ c25_httpsig_authority(const struct c25_http1 *head,
 			len = f->value_len;
 		}
 	}
-	if (len >= 3 && memcmp(text + len - 3, ":80", 3) == 0)
-		len -= 3;
+	if (len >= port_len &&
+	    memcmp(text + len - port_len, port, port_len) == 0)
+		len -= port_len;
 	if (len == 0 || len >= C25_HTTPSIG_AUTHORITY_MAX)
 		return -EINVAL;
 	for (size_t i = 0; i < len; i++) {

@@ -160,10 +160,11 @@ void c25_httpsig_write(struct c25_buf *out, const struct c25_key *key,
 
 /*
  * The authority that a request is for, as @authority has it: lower case,
- * without the port of http; from Host, or the absolute form.
+ * without the port of https (with `tls`) or http; from Host, or the absolute
+ * form.
  * Returns: 0; -EINVAL (no Host, several, none that can be one).
  */
-int c25_httpsig_authority(const struct c25_http1 *head,
+int c25_httpsig_authority(const struct c25_http1 *head, bool tls,
 	char out[static C25_HTTPSIG_AUTHORITY_MAX])
 	__attribute__((warn_unused_result));
 

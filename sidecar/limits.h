@@ -13,7 +13,8 @@ struct c25_limits {
 	uint32_t connections_per_address;
 	uint32_t requests_per_second;	/* from one address; 0: any number */
 	uint32_t request_seconds;	/* for a whole request, from its first
-					 * byte or the accept */
+					 * byte or the accept; and for its
+					 * answer, with what its size takes */
 };
 
 /* The rate is more than one core answers: it bounds what a peer may ask, and

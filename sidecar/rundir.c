@@ -23,13 +23,10 @@
 #include "privileges.h"
 
 int
-c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
+c25_group_find(const char *name, gid_t *out, struct c25_error *err)
 {
 	const struct group *group;
 
-	*out = (gid_t)-1;
-	if (name == NULL || geteuid() != 0)
-		return 0;
 	errno = 0;
 	group = getgrnam(name);
 	if (group != NULL) {
@@ -41,6 +38,14 @@ c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
 			"%s", name, strerror(errno));
 	return c25_fail(err, -ENOENT, "group %s: no such group: make it with "
 		"'groupadd -r %s', or change \"group\"", name, name);
+}
+
+int
+c25_rundir_group(const char *name, gid_t *out, struct c25_error *err)
+{
+	*out = (gid_t)-1;
+	return name == NULL || geteuid() != 0 ? 0 :
+		c25_group_find(name, out, err);
 }
 
 /* What is told of runDir and of stateDir apart. */
@@ -285,6 +290,28 @@ remove_stale(const char *path, struct c25_error *err)
 	return 0;
 }
 
+/*
+ * Give the socket that was just made to the group. What lies at the path may
+ * be another's link by now, where the group may write runDir.
+ */
+static int
+give_socket(const char *path, gid_t gid)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), r = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) != 0 ||
+	    (S_ISSOCK(st.st_mode) && fchownat(fd, "", (uid_t)-1, gid,
+	    AT_EMPTY_PATH) != 0))
+		r = -errno;
+	else if (!S_ISSOCK(st.st_mode))
+		r = -EEXIST;
+	(void)close(fd);
+	return r;
+}
+
 int
 c25_rundir_listen(const char *path, int type, gid_t gid,
 	struct c25_error *err)
@@ -304,16 +331,20 @@ c25_rundir_listen(const char *path, int type, gid_t gid,
 	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		goto fail;
-	/* Nobody may connect before the mode is right. */
-	mask = umask(0177);
+	/* The mode is right from the beginning: chmod() would follow a link.
+	 * Nobody can connect before listen(). */
+	mask = umask(0777 & ~C25_SOCKET_MODE);
 	r = bind(fd, (const struct sockaddr *)&sun, sizeof(sun));
 	(void)umask(mask);
 	if (r != 0)
 		goto fail;
 	bound = true;
-	if ((gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) != 0) ||
-			chmod(path, C25_SOCKET_MODE) != 0 ||
-			listen(fd, SOMAXCONN) != 0)
+	if (gid != (gid_t)-1) {
+		errno = -give_socket(path, gid);
+		if (errno != 0)
+			goto fail;
+	}
+	if (listen(fd, SOMAXCONN) != 0)
 		goto fail;
 	return fd;
 fail:

@@ -31,6 +31,10 @@
 /* Not C25_LOCK_FILE: both directories may be one. */
 #define C25_STATEDIR_LOCK_FILE "conn25.db.lock"
 
+/* A group by its name. Returns: as c25_rundir_group(). */
+int c25_group_find(const char *name, gid_t *out, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
 /*
  * The group that our files get: the named one when started as root, else
  * (gid_t)-1, which keeps the process's own.

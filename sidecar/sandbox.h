@@ -25,7 +25,8 @@
  *   threads    all that there are, and all that come.
  *   cost       33 ns a call: the kernel remembers those that are allowed
  *              whatever their arguments. Measured with getppid(2), Linux 6.18.
- *   process    it can't be left. no_new_privs must be set before.
+ *   process    the one that enters, which forks no other: signals go to it
+ *              alone. It can't be left. no_new_privs must be set before.
  *   sanitizers need more calls: built with AddressSanitizer or
  *              ThreadSanitizer there is no filter.
  */

@@ -39,8 +39,8 @@
  *   1    an address is unset
  *   4    families differ (an IPv4-mapped address counts as IPv6)
  *   3    the peer has no address of that family
- *   1    destination not allowed: outside the app's `destinations`, special
- *        (c25_addr_is_special()), one of this host's own addresses
+ *   1    destination not allowed: outside the app's `destinations`,
+ *        forbidden (c25_addr_is_forbidden()), one of this host's own addresses
  *        (own.h), one that a translator or tunnel makes either of
  *        (c25_addr_inner()), or transit or destination IPv4-mapped
  *   1    the app has verifyDestinations, and the destination isn't known to

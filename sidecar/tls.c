@@ -14,11 +14,17 @@
 #include "conn25/addr.h"
 #include "tls_private.h"
 
+/* Records and handshake messages in a row that may carry nothing: session
+ * tickets, a new key now and then. Each costs the other side next to nothing
+ * and us a computation, and OpenSSL goes through all there are at once. */
+#define EMPTY_MAX 32
+
 struct c25_tls {
 	SSL *ssl;
 	BIO *in, *out;		/* owned by ssl */
 	struct c25_tls_trust *trust;	/* NULL: the system's store */
 	bool ready;
+	unsigned empty;		/* read since there was something in one */
 	char error[160];
 };
 
@@ -65,6 +71,22 @@ expect_host(SSL *ssl, const char *host)
 		SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
+/* OpenSSL tells of each record's head and of each message. Too many of them:
+ * take away what it has not read, so that it stops. */
+static void
+on_message(int sent, int version, int type, const void *data, size_t len,
+	SSL *ssl, void *arg)
+{
+	struct c25_tls *t = arg;
+
+	(void)version, (void)data, (void)len, (void)ssl;
+	if (sent || !t->ready ||
+	    (type != SSL3_RT_HEADER && type != SSL3_RT_HANDSHAKE))
+		return;
+	if (++t->empty > EMPTY_MAX)
+		(void)BIO_reset(t->in);
+}
+
 /* One of a context, which way it goes still open. */
 static int
 tls_make(SSL_CTX *ctx, struct c25_tls **out)
@@ -88,6 +110,8 @@ tls_make(SSL_CTX *ctx, struct c25_tls **out)
 		return -ENOMEM;
 	}
 	SSL_set_bio(t->ssl, t->in, t->out);
+	SSL_set_msg_callback(t->ssl, on_message);
+	SSL_set_msg_callback_arg(t->ssl, t);
 	*out = t;
 	return 0;
 }
@@ -266,7 +290,16 @@ c25_tls_read(struct c25_tls *t, void *buf, size_t size)
 
 	ERR_clear_error();
 	r = SSL_read_ex(t->ssl, buf, size, &n);
-	return r == 1 ? (ssize_t)n : result(t, r);
+	if (t->empty > EMPTY_MAX) {
+		snprintf(t->error, sizeof(t->error), "TLS: too many messages "
+			"that carry nothing (new keys, tickets)");
+		ERR_clear_error();
+		return -EPROTO;
+	}
+	if (r != 1)
+		return result(t, r);
+	t->empty = 0;
+	return (ssize_t)n;
 }
 
 void

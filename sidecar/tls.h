@@ -22,6 +22,8 @@
  * Rules
  *   versions   TLS 1.2 or 1.3; nothing is renegotiated, compressed or
  *              resumed, and there are no session tickets.
+ *   floods     a connection whose other side changes keys again and again
+ *              and says nothing else is given up, before that costs time.
  *   files      are read when they are loaded, and not again. The key's must
  *              be its owner's alone, as those of keys.h.
  *   threads    one.

@@ -290,3 +290,33 @@ c25_addr_is_special(const struct c25_addr *a)
 		    b[0] == 0xff;
 	return true;
 }
+
+/* Where clouds have metadata, besides link-local addresses. */
+static const uint8_t metadata_v4[][4] = {
+	{ 100, 100, 100, 200 },			/* Alibaba */
+	{ 192, 0, 0, 192 },			/* Oracle */
+};
+static const uint8_t metadata_v6[][16] = {
+	{ 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 },	/* Amazon */
+	{ 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54 },	/* Google */
+};
+
+bool
+c25_addr_is_forbidden(const struct c25_addr *a)
+{
+	struct c25_addr u = c25_addr_inner(a);
+	const uint8_t *b = u.bytes;
+
+	if (c25_addr_is_special(&u))
+		return true;
+	if (u.family == C25_V4) {
+		for (size_t i = 0; i < sizeof(metadata_v4) / 4; i++)
+			if (memcmp(b, metadata_v4[i], 4) == 0)
+				return true;
+		return b[0] >= 240;
+	}
+	for (size_t i = 0; i < sizeof(metadata_v6) / 16; i++)
+		if (memcmp(b, metadata_v6[i], 16) == 0)
+			return true;
+	return b[0] == 0xfe && (b[1] & 0xc0) == 0xc0;	/* site-local */
+}

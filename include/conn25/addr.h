@@ -101,11 +101,21 @@ const char *c25_range_format(const struct c25_range *r,
 	char buf[static 2 * C25_ADDR_TEXT_MAX]);
 
 /*
- * Addresses that are never a destination, whatever a configuration says:
+ * Addresses that are never assigned, whatever a configuration says:
  * unspecified, loopback, link-local (cloud metadata is there), multicast,
- * broadcast, and the IPv4-mapped forms of these.
+ * broadcast, and the IPv4-mapped forms of these. A client is given them as
+ * they are.
  * Ref: RFC 6890, RFC 3927, RFC 4291.
  */
 bool c25_addr_is_special(const struct c25_addr *a);
+
+/*
+ * Addresses that a connector never leads to: the special ones, those reserved
+ * (240.0.0.0/4) and site-local (fec0::/10), where clouds have metadata outside
+ * link-local, and what leads to one of these as IPv4-compatible, 6to4 and
+ * NAT64 address.
+ * Ref: RFC 1112 4, RFC 3879, RFC 4291 2.5.5.1, RFC 3056, RFC 6052.
+ */
+bool c25_addr_is_forbidden(const struct c25_addr *a);
 
 #endif

@@ -194,7 +194,7 @@ believe(const struct message *m, const char *asked,
 			h->base + h->path);
 		about.method = method;
 		about.path = path;
-		if (c25_httpsig_authority(h, authority) == 0)
+		if (c25_httpsig_authority(h, false, authority) == 0)
 			about.authority = authority;
 	} else {
 		about.status = h->status;
@@ -313,7 +313,7 @@ check_same(const struct message *m, const struct c25_httpsig *sig,
 		"another method");
 	fuzz_must(c25_http1_is(h->base + h->path, h->path_len, PATH),
 		"another path");
-	fuzz_must(c25_httpsig_authority(h, authority) == 0 &&
+	fuzz_must(c25_httpsig_authority(h, false, authority) == 0 &&
 		strcmp(authority, AUTHORITY) == 0, "for %s", authority);
 }
 

@@ -135,6 +135,9 @@ try_addr(const struct fuzz_copy *in)
 	plain = c25_addr_unmap(&a);
 	fuzz_must(c25_addr_is_special(&plain) <= c25_addr_is_special(&a),
 		"%s: not special, but what it stands for", text);
+	fuzz_must(c25_addr_is_special(&a) <= c25_addr_is_forbidden(&a) &&
+		c25_addr_is_forbidden(&plain) == c25_addr_is_forbidden(&a),
+		"%s: not forbidden, but special or what it stands for", text);
 	if (c25_addr_add(&again, &a, 1) == 0)
 		fuzz_must(c25_addr_cmp(&a, &again) < 0 &&
 			c25_addr_distance(&a, &again) == 1, "%s", text);

@@ -16,8 +16,9 @@ import dns.rcode
 import pytest
 
 from harness.ask import addresses, exchange, query
-from harness.conn25 import (CONN25D, Conn25d, as_of_another_version,
-                            client_config, connector_config)
+from harness.conn25 import (CHECKCONF, CONN25D, Conn25d,
+                            as_of_another_version, client_config,
+                            connector_config)
 from harness.process import Process
 from harness.unbound import PREFIX
 from harness.wait import holds_for, scaled, wait_for
@@ -127,7 +128,12 @@ def test_unknown_group(keeper):
         1, group="no-such-group"))
     if os.geteuid() != 0:
         pytest.skip("only root changes groups")
-    refused(daemon.process, "no-such-group")
+    refused(daemon.process, "no-such-group: no such group")
+    checked = subprocess.run([CHECKCONF, daemon.conf], text=True, check=False,
+                             capture_output=True, timeout=scaled(10))
+    assert checked.returncode == 0
+    assert "warning: group no-such-group: no such group" in checked.stderr
+    assert checked.stderr.count("no-such-group: ") == 1, checked.stderr
 
 
 def test_port_in_use(keeper):

@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 from harness import netns
+from harness.authority import Authority
 from harness.conn25 import (CHECKCONF, CONN25D, Conn25d, client_config,
                             connector_config)
 from harness.overlay import NAMES, Net, fetch
@@ -301,6 +302,15 @@ def test_low_ports_at_the_start_only(keeper):
     assert "can't listen on 127.0.0.2:826" in run.stderr
     assert "or restart conn25d, which could use lower ones" in run.stderr
     assert shown(daemon, "listen.transitIP") == "http://127.0.0.2:825"
+    # What else may be forbidden has other remedies.
+    office = Authority(keeper, "ca").issue("office")
+    os.chmod(office.config["privateKeyFile"], 0o644)
+    daemon.process.allow("listen.tls")
+    daemon.configure(dict(daemon.config, listen={
+        "transitIP": "https://127.0.0.2:825", "tls": office.config}))
+    run = daemon.control_run("reload")
+    assert run.returncode == 1 and "mode 0644" in run.stderr
+    assert "restart" not in run.stderr
     daemon.stop()
 
 
@@ -468,6 +478,25 @@ def test_a_key_that_the_user_cannot_read(keeper):
     assert run.returncode == 1 and words in run.stderr, run.stderr
     os.chown(path, UID, -1)
     assert daemon.reload() == "ok\n"
+
+
+def test_a_tls_key_that_the_user_cannot_read(keeper):
+    """Root can, and checkconf knows that this is not enough."""
+    files = Authority(keeper, "ca").issue("office").config
+    path = files["privateKeyFile"]
+    port = free_port("127.0.0.2")
+    daemon = without_dirs(Conn25d(keeper, "connector", connector_config(
+        port, user=USER, listen={"transitIP": f"https://127.0.0.2:{port}",
+                                 "tls": files})))
+    run = checkconf(daemon)
+    assert run.returncode == 1 and "no errors" not in run.stdout
+    assert f"listen.tls: {path}: user {USER} can't read it: chown {USER} " \
+        in run.stderr, run.stderr
+    refuses(daemon, "listen.tls", path)
+    os.chown(path, UID, -1)
+    assert checkconf(daemon).returncode == 0
+    daemon.start()
+    daemon.stop()
 
 
 def owner_of_memory(daemon):

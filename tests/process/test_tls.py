@@ -2,6 +2,7 @@
 """https between two conn25d: whom a client believes, what a connector shows,
 what happens when a file isn't what it should be."""
 
+import copy
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from harness.conn25 import (CHECKCONF, PATH, Conn25d, connector_config,
                             entry)
 from harness.deluge import request
 from harness.process import free_port
+from harness.signing import Key
 from harness.wait import scaled, wait_for
 
 HOST = "127.0.0.2"
@@ -73,6 +75,31 @@ def reason_shown(client, reason):
 @pytest.fixture
 def ca(keeper):
     return Authority(keeper, "ca")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a port below 1024 needs root")
+def test_signed_requests_on_the_usual_port(fresh, keeper, ca):
+    """Neither side names it then, and both sign that."""
+    edge, own = Key(), Key()
+    pair = Pair(fresh, ca.issue("office", address="127.0.0.43"),
+                {"caFile": ca.file}, start=False)
+    client, connector = pair.world.client, pair.world.connector
+    url = "https://127.0.0.43:443"
+    peers = copy.deepcopy(connector.config["peers"])
+    for peer in peers:
+        peer["publicKey"] = edge.public
+    connector.configure(dict(
+        connector.config, peers=peers,
+        listen=dict(connector.config["listen"], transitIP=url),
+        self={"privateKeyFile": own.write(keeper, "own")}))
+    client.configure(dict(
+        client.config, self={"privateKeyFile": edge.write(keeper, "edge")},
+        connectors=[dict(client.config["connectors"][0], url=url,
+                         publicKey=own.public)]))
+    for part in (connector, client, pair.world.unbound):
+        part.start()
+    pair.world.wait_attached()
+    pair.works()
 
 
 # ---- whom a client believes -------------------------------------------------

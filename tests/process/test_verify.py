@@ -12,12 +12,14 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
 
-from harness.conn25 import (APPS, PATH, Conn25d, codes, connector_config,
-                            entry, peers, post, post_entries)
+from harness.conn25 import (APPS, CHECKCONF, PATH, Conn25d, codes,
+                            connector_config, entry, peers, post,
+                            post_entries)
 from harness.process import Keeper, free_port
 from harness.signing import Key, Request, verified
 from harness.wait import scaled, wait_for
@@ -33,7 +35,8 @@ def verified_apps():
     apps = [dict(app, verifyDestinations=True) for app in
             copy.deepcopy(APPS)]
     apps += [{"name": "all", "domains": ["*.corp.example"],
-              "connectors": ["*"], "verifyDestinations": True},
+              "connectors": ["*"], "verifyDestinations": True,
+              "destinations": ["0.0.0.0/0", "::/0"]},
              {"name": "open", "connectors": ["*"],
               "destinations": ["10.0.0.0/8"]}]
     apps[2]["domains"] = ["*.signed.example"]
@@ -486,6 +489,7 @@ def test_turned_on_by_a_reload(alone):
     config = copy.deepcopy(alone.config)
     for app in config["apps"]:
         app.pop("verifyDestinations", None)
+    del config["resolver"]
     alone.daemon.configure(config)
     alone.daemon.reload()
     assert alone.ask(None, "10.1.0.78") == {}
@@ -533,3 +537,31 @@ def test_client_comes_again_after_a_failure(verified_world):
                               for m in world.connector.mappings()}
     tap.failing.clear()
     world.wait_mapped()
+
+
+def test_anchors_that_are_not_there(keeper):
+    """checkconf says what conn25d would not start with, and only then."""
+    config = connector_config(free_port("127.0.0.2"))
+    config["resolver"] = {"trustAnchors": ["/nonexistent/root.key"]}
+    for app in config["apps"]:
+        app["verifyDestinations"] = True
+    daemon = Conn25d(keeper, "connector", config)
+
+    def checked():
+        return subprocess.run([CHECKCONF, daemon.conf], text=True,
+                              capture_output=True, check=False,
+                              timeout=scaled(10))
+
+    run = checked()
+    message = "resolver: trustAnchors: /nonexistent/root.key: No such file"
+    assert run.returncode == 1 and message in run.stderr, run.stderr
+    daemon.process.allow(".")
+    daemon.process.start()
+    assert daemon.process.wait_exit() == 1
+    daemon.process.popen = None
+    assert message in daemon.process.log()
+    for app in config["apps"]:
+        app["verifyDestinations"] = False
+    daemon.configure(config)
+    run = checked()
+    assert run.returncode == 0 and "resolver: does nothing" in run.stderr

@@ -202,6 +202,46 @@ START_TEST(inner)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	bool forbidden;
+} forbidden_rows[] = {
+	{ "0.0.0.0", true }, { "127.0.0.1", true }, { "::", true },
+	{ "::1", true }, { "fe80::1", true }, { "::ffff:127.0.0.1", true },
+	{ "10.0.0.1", false }, { "8.8.8.8", false }, { "fd00::1", false },
+	{ "2001:db8::1", false }, { "::ffff:10.0.0.1", false },
+	/* reserved, site-local */
+	{ "239.255.255.255", true }, { "240.0.0.0", true },
+	{ "250.1.2.3", true }, { "::ffff:240.0.0.1", true },
+	{ "fec0::1", true }, { "feff::1", true }, { "fe7f::1", false },
+	/* metadata */
+	{ "100.100.100.200", true }, { "100.100.100.199", false },
+	{ "100.100.100.201", false }, { "192.0.0.192", true },
+	{ "192.0.0.191", false }, { "fd00:ec2::254", true },
+	{ "fd00:ec2::253", false }, { "fd00:ec2:0:1::254", false },
+	{ "fd20:ce::254", true }, { "fd20:ce::255", false },
+	{ "::ffff:100.100.100.200", true },
+	/* IPv4 within */
+	{ "64:ff9b::127.0.0.1", true }, { "64:ff9b::10.0.0.1", false },
+	{ "64:ff9b::169.254.169.254", true },
+	{ "64:ff9b::100.100.100.200", true }, { "64:ff9b::240.0.0.1", true },
+	{ "64:ff9b:0:0:0:1:7f00:1", false },
+	{ "2002:7f00:1::1", true }, { "2002:a00:1::1", false },
+	{ "2002:a9fe:a9fe::", true }, { "2002:f000:1::", true },
+	{ "2003:7f00:1::1", false },
+	{ "::127.0.0.1", true }, { "::2", true }, { "::10.0.0.1", false },
+	{ "::169.254.169.254", true }, { "::1:7f00:1", false },
+};
+
+START_TEST(forbidden)
+{
+	struct c25_addr a = addr(forbidden_rows[_i].text);
+
+	ck_assert_int_eq(c25_addr_is_forbidden(&a),
+	    forbidden_rows[_i].forbidden);
+}
+END_TEST
+
 START_TEST(overlap_and_contain)
 {
 	struct c25_range a, b;
@@ -233,6 +273,7 @@ main(void)
 	ADD_ROWS(tc, add, add_rows);
 	ADD_ROWS(tc, special, special_rows);
 	ADD_ROWS(tc, inner, inner_rows);
+	ADD_ROWS(tc, forbidden, forbidden_rows);
 	tcase_add_test(tc, overlap_and_contain);
 	suite_add_tcase(s, tc);
 	return run_suite(s);

@@ -323,8 +323,11 @@ START_TEST(resolver)
 {
 	struct c25_config *cfg = good("{" POOLS ", 'apps': [{ 'name': 'a', "
 		"'domains': ['a.example'], 'verifyDestinations': true, "
-		"'connectors': ['*'] }, { 'name': 'b' }], "
+		"'connectors': ['*'], 'destinations': [] }, { 'name': 'b' }], "
 		"'connectors': [{ 'name': 'c', 'url': 'http://h' }], "
+		"'listen': { 'transitIP': 'http://127.0.0.1:1' }, "
+		"'peers': [{ 'name': 'p', 'addresses': ['::1'], "
+		"'apps': ['a'] }], "
 		"'resolver': { 'forward': ['10.0.0.53', "
 		"'::ffff:10.0.0.54@5353'], 'insecureDomains': ['CORP.'] } }");
 
@@ -364,7 +367,10 @@ END_TEST
 	"'destinations': [] }], 'peers': " \
 	"[{ 'name': 'p', 'addresses': ['::1'], 'apps': ['a'] }] }"
 #define LIMITS(rest) CLIENT("], 'limits': { " rest " }")
-#define RESOLVER(rest) CLIENT("], 'resolver': { " rest " }")
+#define RESOLVER(rest) "{ 'listen': { 'transitIP': 'http://127.0.0.1:1' }, " \
+	"'apps': [{ 'name': 'a', 'domains': ['a.example'], 'destinations': " \
+	"[], 'verifyDestinations': true }], 'peers': [{ 'name': 'p', " \
+	"'addresses': ['::1'], 'apps': ['a'] }], 'resolver': { " rest " } }"
 
 #define RESOLVE_AT(servers) CLIENT("{ 'name': 'a', 'domains': " \
 	"['a.example'], 'connectors': ['*'], 'resolveAt': 'connector', " \
@@ -388,7 +394,7 @@ static const char *const good_rows[] = {
 	APP(", 'domains': ['" L63 "." L63 "." L63 "." L61 "']"),
 	APP(", 'domains': ['a.example', 'a.example']"),
 	APP(", 'destinations': ['0.0.0.0/0', '::/0', '10.0.0.1']"),
-	APP(", 'domains': ['a.example'], 'verifyDestinations': true"),
+	CLIENT("], 'limits': { 'transitIP': { 'connections': 8 } }"),
 	APP(", 'verifyDestinations': false"),
 	RESOLVE_AT("'10.0.0.53', '10.0.0.53@5353', 'fd00::1@53'"),
 	CLIENT("], 'unbound': {}"),
@@ -937,6 +943,28 @@ static const struct bad_row warning_rows[] = {
 		"[{ 'name': 'b' }, { 'name': @@'a' }], 'peers': [{ 'name': "
 		"'p', 'addresses': ['::1'], 'apps': ['a'] }] }",
 		"app \"a\": its peers may reach whatever this host can" },
+	{ "{ 'listen': { 'transitIP': 'http://127.0.0.1:1' }, 'apps': "
+		"[{ 'name': @@'a', 'domains': ['x.example'], "
+		"'verifyDestinations': true }], 'peers': [{ 'name': "
+		"'p', 'addresses': ['::1'], 'apps': ['a'] }] }",
+		"app \"a\": its peers may reach whatever this host can, if" },
+	{ CLIENT("{ 'name': @@'a', 'domains': ['x.example'], "
+		"'connectors': ['t'], 'verifyDestinations': true }], "
+		"'connectors': [{ 'name': 'c', 'tags': ['t'], " URL " }]"),
+		"app \"a\": verifyDestinations does nothing here" },
+	{ CLIENT("], 'resolver': @@{}"),
+		"resolver: does nothing here" },
+	{ "{ 'resolver': @@{}, 'listen': { 'transitIP': "
+		"'http://127.0.0.1:1' }, 'apps': [{ 'name': 'a', "
+		"'destinations': [] }], 'peers': [{ 'name': 'p', "
+		"'addresses': ['::1'], 'apps': ['a'] }] }",
+		"resolver: does nothing here" },
+	{ CLIENT("], 'limits': { 'transitIP': { 'connectionsPerAddress': "
+		"@@9, 'connections': 8 } }"),
+		"connectionsPerAddress: 9 are more than all connections, "
+		"which are 8" },
+	{ CLIENT("], 'limits': { 'admin': { 'connectionsPerAddress': "
+		"@@5000 } }"), "connectionsPerAddress: 5000 are more" },
 	{ SERVE("{ 'addresses': ['10.0.0.1'], 'name': @@'p', 'apps': [] }"),
 		"peer \"p\": has no \"apps\": whatever it asks for" },
 	{ CLIENT("{ 'name': @@'a', 'domains': ['a.example'] }]"),
@@ -1174,27 +1202,6 @@ START_TEST(load_file)
 }
 END_TEST
 
-/* What only the host can say. */
-START_TEST(load_without_group)
-{
-	struct c25_config_errors errs = { 0 };
-	char line[C25_CONFIG_LINE_MAX];
-	struct c25_config *cfg;
-	struct place p;
-
-	place_make(&p, "{\"apps\": [], \"pools\": {},\n"
-		"\"group\": \"no such group\"}");
-	ck_assert_int_eq(c25_config_load(p.file, &cfg, &errs), 0);
-	ck_assert_uint_eq(errs.count, 1);
-	ck_assert_ptr_nonnull(strstr(c25_config_error_line(&errs, 0, line),
-		":2:10: warning: group \"no such group\": this host has no "
-		"such group: make it"));
-	c25_config_free(cfg);
-	c25_config_errors_free(&errs);
-	place_remove(&p);
-}
-END_TEST
-
 static void
 load_must_fail(const char *file, int r, const char *why)
 {
@@ -1328,6 +1335,8 @@ static const struct {
 	{ 2, "169.254.169.254", false },
 	{ 2, "::1", false },
 	{ 2, "::ffff:127.0.0.1", false },
+	{ 2, "64:ff9b::127.0.0.1", false },
+	{ 2, "100.100.100.200", false },
 	{ 9, "10.0.0.1", false },
 };
 
@@ -1606,7 +1615,6 @@ main(void)
 		C25_CONNECTORS_MAX + 2);
 	tcase_add_test(tc, hundred_thousand_domains);
 	tcase_add_test(tc, load_file);
-	tcase_add_test(tc, load_without_group);
 	tcase_add_test(tc, load_no_file);
 	tcase_add_test(tc, load_forbidden);
 	tcase_add_test(tc, load_too_large);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -127,7 +128,17 @@ long_one(void *ctx, const struct c25_http_request *q,
 	p->more = (struct c25_http_more){ long_next, long_done, &pieces };
 }
 
+/* More than there are buffers for, and a long one after it. */
+static void
+sizable(void *ctx, const struct c25_http_request *q, struct c25_http_reply *p)
+{
+	for (int i = 0; i < 2000; i++)
+		c25_buf_format(&p->body, "%099d\n", i);
+	long_one(ctx, q, p);
+}
+
 static const struct c25_http_route routes[] = {
+	{ .path = "/sizable", .method = "GET", .handle = sizable },
 	{ .path = "/slow", .method = "GET", .handle = slow },
 	{ .path = "/later", .method = "POST", .body_max = 1000,
 	    .handle = patient },
@@ -467,6 +478,53 @@ START_TEST(long_answers)
 	}
 	ck_assert_uint_eq(ended, 1);
 	raw_free(&r);
+}
+END_TEST
+
+static struct c25_timer sip;
+static size_t sipped;
+
+static void
+on_sip(void *ctx)
+{
+	char buf[100];
+	ssize_t n = recv(*(int *)ctx, buf, sizeof(buf), MSG_DONTWAIT);
+
+	if (n > 0)
+		sipped += (size_t)n;
+	c25_timer_set(&sip, 5);
+}
+
+/* Who takes an answer a byte now and then can't keep it in memory for ever. */
+START_TEST(who_reads_slowly_is_cut)
+{
+	static const char request[] = "GET /sizable HTTP/1.1\r\nHost: h\r\n"
+	    "Connection: close\r\n\r\n";
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_port = htons(c25_http_port(listener)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct c25_limits limits = C25_LIMITS_DEFAULT;
+	int fd = socket(AF_INET, SOCK_STREAM, 0), small = 500;
+
+	limits.request_seconds = 1;
+	c25_http_configure(listener, &limits, NULL);
+	ended = 0;
+	sipped = 0;
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &small,
+	    sizeof(small)), 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small,
+	    sizeof(small)), 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	ck_assert_int_eq(send(fd, request, strlen(request), 0),
+	    strlen(request));
+	c25_timer_init(&sip, loop, on_sip, &fd);
+	c25_timer_set(&sip, 1);
+	while (ended == 0)
+		once();
+	c25_timer_stop(&sip);
+	ck_assert_uint_gt(sipped, 0);
+	ck_assert_uint_eq(pieces, 0);	/* what comes after that answer */
+	close(fd);
 }
 END_TEST
 
@@ -1230,6 +1288,7 @@ main(void)
 	tcase_add_test(tc, who_does_not_read_is_not_read);
 	ADD_ROWS(tc, long_answers, long_rows);
 	tcase_add_test(tc, long_answers_end_with_their_reader);
+	tcase_add_test(tc, who_reads_slowly_is_cut);
 	tcase_add_test(tc, huge_heads_are_refused);
 	tcase_add_test(tc, not_too_many_from_one_place);
 	tcase_add_test(tc, each_has_a_turn);

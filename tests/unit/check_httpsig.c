@@ -96,7 +96,7 @@ rfc_private(void)
 static struct c25_httpsig_message
 rfc_message(char authority[static C25_HTTPSIG_AUTHORITY_MAX])
 {
-	ck_assert_int_eq(c25_httpsig_authority(&head, authority), 0);
+	ck_assert_int_eq(c25_httpsig_authority(&head, false, authority), 0);
 	return (struct c25_httpsig_message){ .method = "POST",
 	    .path = "/foo", .authority = authority, .head = &head };
 }
@@ -453,21 +453,27 @@ END_TEST
 
 static const struct {
 	const char *target, *fields, *authority;
+	bool tls;
 } authority_rows[] = {
-	{ "/", "Host: Example.COM\r\n", "example.com" },
-	{ "/", "Host: example.com:80\r\n", "example.com" },
-	{ "/", "Host: example.com:8080\r\n", "example.com:8080" },
-	{ "/", "Host: [FD00::1]:8025\r\n", "[fd00::1]:8025" },
-	{ "http://B.example:80/x", "Host: a\r\n", "b.example" },
-	{ "http://b.example?q", "Host: a\r\n", "b.example" },
-	{ "/", "", NULL },
-	{ "/", "Host: \r\n", NULL },
-	{ "/", "Host: :80\r\n", NULL },
-	{ "/", "Host: a\r\nHost: a\r\n", NULL },
-	{ "http://b/x", "Host: a\r\nHost: a\r\n", NULL },
-	{ "/", "Host: a b\r\n", NULL },
-	{ "/", "Host: a\300\r\n", NULL },
-	{ "http:///x", "Host: a\r\n", NULL },
+	{ "/", "Host: Example.COM\r\n", "example.com", false },
+	{ "/", "Host: example.com:80\r\n", "example.com", false },
+	{ "/", "Host: example.com:8080\r\n", "example.com:8080", false },
+	{ "/", "Host: [FD00::1]:8025\r\n", "[fd00::1]:8025", false },
+	{ "http://B.example:80/x", "Host: a\r\n", "b.example", false },
+	{ "http://b.example?q", "Host: a\r\n", "b.example", false },
+	{ "/", "", NULL, false },
+	{ "/", "Host: \r\n", NULL, false },
+	{ "/", "Host: :80\r\n", NULL, false },
+	{ "/", "Host: a\r\nHost: a\r\n", NULL, false },
+	{ "http://b/x", "Host: a\r\nHost: a\r\n", NULL, false },
+	{ "/", "Host: a b\r\n", NULL, false },
+	{ "/", "Host: a\300\r\n", NULL, false },
+	{ "http:///x", "Host: a\r\n", NULL, false },
+	{ "/", "Host: example.com:443\r\n", "example.com:443", false },
+	{ "/", "Host: example.com:443\r\n", "example.com", true },
+	{ "/", "Host: example.com:80\r\n", "example.com:80", true },
+	{ "/", "Host: [fd00::1]:443\r\n", "[fd00::1]", true },
+	{ "/", "Host: :443\r\n", NULL, true },
 };
 
 START_TEST(authority_normal)
@@ -478,10 +484,12 @@ START_TEST(authority_normal)
 	    authority_rows[_i].target, authority_rows[_i].fields);
 	ck_assert_int_gt(c25_http1_request(&head, bytes, strlen(bytes)), 0);
 	if (authority_rows[_i].authority == NULL) {
-		ck_assert_int_eq(c25_httpsig_authority(&head, out), -EINVAL);
+		ck_assert_int_eq(c25_httpsig_authority(&head,
+		    authority_rows[_i].tls, out), -EINVAL);
 		return;
 	}
-	ck_assert_int_eq(c25_httpsig_authority(&head, out), 0);
+	ck_assert_int_eq(c25_httpsig_authority(&head, authority_rows[_i].tls,
+	    out), 0);
 	ck_assert_str_eq(out, authority_rows[_i].authority);
 }
 END_TEST
@@ -493,7 +501,7 @@ START_TEST(authority_of_any_length)
 	for (int n = 1; n < 500; n++) {
 		snprintf(line, sizeof(line), "Host: %0*d\r\n", n, 1);
 		request(line);
-		ck_assert_int_eq(c25_httpsig_authority(&head, out),
+		ck_assert_int_eq(c25_httpsig_authority(&head, false, out),
 		    n < C25_HTTPSIG_AUTHORITY_MAX ? 0 : -EINVAL);
 	}
 }

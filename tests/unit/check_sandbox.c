@@ -111,6 +111,24 @@ act_kill(void)
 }
 
 static int
+act_tgkill(void)
+{
+	return result(syscall(SYS_tgkill, getppid(), getppid(), 0));
+}
+
+static int
+act_tgkill_self(void)
+{
+	return result(syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), 0));
+}
+
+static int
+act_memfd(void)
+{
+	return result(syscall(SYS_memfd_create, "x", 0));
+}
+
+static int
 act_setuid(void)
 {
 	return result(syscall(SYS_setuid, getuid()));
@@ -261,6 +279,9 @@ static const struct {
 	{ "fork", act_fork, ENOSYS, 0 },
 	{ "AF_PACKET", act_packet, ENOSYS, 0 },
 	{ "kill", act_kill, ENOSYS, 0 },
+	{ "tgkill of another", act_tgkill, ENOSYS, 0 },
+	{ "tgkill", act_tgkill_self, 0, 0 },
+	{ "memfd_create", act_memfd, ENOSYS, 0 },
 	{ "setuid", act_setuid, ENOSYS, 0 },
 	{ "capset", act_capset, ENOSYS, 0 },
 	{ "io_uring", act_uring, ENOSYS, 0 },

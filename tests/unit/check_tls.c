@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sidecar/certificates.h"
 #include "sidecar/tls.h"
 #include "tests/unit/suite.h"
 
@@ -412,6 +413,93 @@ START_TEST(believe)
 }
 END_TEST
 
+/* A certificate that ends soon is told of when it is loaded, and once a day
+ * from then on. */
+START_TEST(once_a_day)
+{
+	const uint64_t day = C25_CERTIFICATES_EVERY_MS;
+	struct c25_config cfg = { .listen = { .transit_ip.tls = true } };
+	struct c25_certificates *c = NULL;
+	struct c25_error err = { "" };
+	unsigned told = 0;
+	uint64_t start;
+
+	write_files();
+	cfg.listen.certificate_file = in_dir("cert");
+	cfg.listen.private_key_file = in_dir("key");
+	ck_assert_int_eq(c25_certificates_load(&cfg, geteuid(), &c, &err), 0);
+	ck_assert_int_eq(c25_certificates_warn(c, &cfg, &err), 1);
+	start = c->told_ms;
+	ck_assert_int_eq(c25_certificates_tick(c, &cfg, start + day - 1,
+	    &err), 0);
+	for (uint64_t s = 0; s < 3 * 86400; s++)
+		told += (unsigned)c25_certificates_tick(c, &cfg,
+		    start + s * 1000 + 999, &err);
+	ck_assert_uint_eq(told, 2);
+	ck_assert_ptr_nonnull(strstr(err.text, "expires in 0 days"));
+	ck_assert_int_eq(c25_certificates_tick(NULL, &cfg, start + 9 * day,
+	    &err), 0);
+	c25_certificates_free(c);
+	remove_files();
+}
+END_TEST
+
+/* Key updates (RFC 8446 4.6.3) in a row, of which none is to keep us busy:
+ * only so many are answered, and the connection is given up. */
+static const struct {
+	unsigned count;
+	unsigned rounds;		/* with a word after each */
+	bool asks;			/* us for a new key, too */
+	bool good;
+} update_rows[] = {
+	{ 1, 1, false, true },
+	{ 5, 40, true, true },
+	{ 5, 40, false, true },
+	{ 1000, 1, false, false },
+	{ 1000, 1, true, false },
+	{ 40, 1, true, false },
+};
+
+START_TEST(key_updates)
+{
+	char got[8] = "", *data;
+	ssize_t r = 0;
+	size_t n;
+	struct c25_buf b = { 0 };
+
+	make_cert();
+	trust(true);
+	start("office.example");
+	ck_assert_int_eq(pump(100000), 0);
+	for (unsigned round = 0; round < update_rows[_i].rounds; round++) {
+		for (unsigned i = 0; i < update_rows[_i].count; i++) {
+			ck_assert_int_eq(SSL_key_update(server,
+			    update_rows[_i].asks ? SSL_KEY_UPDATE_REQUESTED :
+			    SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+			ck_assert_int_eq(SSL_do_handshake(server), 1);
+		}
+		ck_assert_int_eq(SSL_write_ex(server, "hello", 5, &n), 1);
+		n = (size_t)BIO_get_mem_data(server_out, &data);
+		ck_assert_int_eq(c25_tls_step(client, data, n), 0);
+		(void)BIO_reset(server_out);
+		r = c25_tls_read(client, got, sizeof(got));
+		if (update_rows[_i].good)
+			ck_assert_int_eq(r, 5);
+	}
+	c25_tls_out(client, &b);
+	ck_assert_msg(b.len < 10000, "%zu bytes of answers", b.len);
+	c25_buf_free(&b);
+	if (!update_rows[_i].good) {
+		ck_assert_int_eq(r, -EPROTO);
+		ck_assert_msg(strstr(c25_tls_error(client), "too many") !=
+		    NULL, "%s", c25_tls_error(client));
+		ck_assert_int_eq(c25_tls_read(client, got, sizeof(got)),
+		    -EPROTO);
+	}
+	stop();
+}
+END_TEST
+
 /* What a server may choose from: lists as in the wire, "" for none. */
 static const struct {
 	const char *alpn;
@@ -494,6 +582,8 @@ main(void)
 	tcase_add_test(tc, there_and_back);
 	ADD_ROWS(tc, files, file_rows);
 	ADD_ROWS(tc, believe, believe_rows);
+	tcase_add_test(tc, once_a_day);
+	ADD_ROWS(tc, key_updates, update_rows);
 	ADD_ROWS(tc, which_http, alpn_rows);
 	ADD_ROWS(tc, not_tls, garbage_rows);
 	suite_add_tcase(s, tc);
