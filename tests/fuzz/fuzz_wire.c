@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The peer API's JSON (sidecar/wire.h): what is read is written and read as
- * the same again, and in pieces, too; a response has as many results as were asked for.
+ * the same again, and in pieces, too; a response has as many results as were
+ * asked for.
  * Input: request or response, number of results expected, body.
  */
 #include <errno.h>
