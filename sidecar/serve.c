@@ -314,6 +314,7 @@ c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
 		return c25_fail(err, -ENOMEM, "out of memory");
 	}
 	clear(s);
+	s->generation++;
 	c25_verify_configure(s->verify, cfg, domains);
 	s->cfg = cfg != NULL && c25_config_is_connector(cfg) ? cfg : NULL;
 	s->sources = n.sources;

@@ -79,8 +79,10 @@ seen_find(const struct c25_serve *s, const struct c25_serve_work *w,
 	return w->seen[k] != 0;
 }
 
-enum c25_verdict
-c25_serve_verify_entry(struct c25_serve *s, uint32_t app,
+/* Is the destination one of the app's domains, as far as is known or (with a
+ * wait) can be found out? */
+static enum c25_verdict
+verify(struct c25_serve *s, uint32_t app,
     const struct c25_wire_entry *e, uint64_t now_ms,
     struct c25_verify_wait *wait)
 {
@@ -89,6 +91,22 @@ c25_serve_verify_entry(struct c25_serve *s, uint32_t app,
 	return c25_verify_ask(s->verify, &(struct c25_verify_question){
 	    .app = app, .domain = e->domain,
 	    .destination = &e->destination }, now_ms, wait);
+}
+
+void
+c25_serve_look(struct c25_serve *s, uint32_t peer,
+    const struct c25_wire_entry *entries, size_t count, uint64_t now_ms,
+    struct c25_verify_wait *wait)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint32_t app = c25_serve_find_app(s, entries[i].app);
+
+		if (app != C25_APP_NONE &&
+		    s->cfg->apps[app].verify_destinations &&
+		    c25_serve_check(s, peer, &entries[i], &app) ==
+		    C25_WIRE_OK)
+			(void)verify(s, app, &entries[i], now_ms, wait);
+	}
 }
 
 /* All checks of one entry but for the first; what passes is put. */
@@ -100,7 +118,7 @@ decide(struct c25_serve *s, uint32_t peer, const struct c25_wire_entry *e,
 	enum c25_wire_code code = c25_serve_check(s, peer, e, &app);
 
 	*verdict = code != C25_WIRE_OK ? C25_VERDICT_OK :
-	    c25_serve_verify_entry(s, app, e, now_ms, NULL);
+	    verify(s, app, e, now_ms, NULL);
 	if (*verdict != C25_VERDICT_OK)
 		code = C25_WIRE_OTHER;
 	if (code == C25_WIRE_OK && c25_mappings_put(s->mappings,
@@ -162,6 +180,25 @@ c25_serve_count(struct c25_serve *s, const uint8_t *codes, size_t count)
 	}
 	s->stats.mappings_ok += ok;
 	s->stats.mappings_refused += count - ok;
+}
+
+/* The message of an entry, if it was refused by its verdict. */
+static const char *
+refusal(void *ctx, size_t i, char buf[static C25_WIRE_WHY_MAX])
+{
+	const struct c25_serve_work *w = ctx;
+
+	_Static_assert(C25_VERIFY_TEXT_MAX <= C25_WIRE_WHY_MAX, "room");
+	return w->verdicts[i] == C25_VERDICT_OK ? NULL : c25_verify_text(
+	    w->verdicts[i], w->request.entries[i].domain, buf);
+}
+
+void
+c25_serve_write(struct c25_buf *out, struct c25_serve_work *w, size_t from,
+    size_t to)
+{
+	c25_wire_response_add(out, w->codes, from, to, w->request.count,
+	    refusal, w);
 }
 
 void

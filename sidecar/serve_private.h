@@ -6,6 +6,7 @@
  *   serve.c          who may ask, and what the configuration allows
  *   serve_decide.c   the entries of a request, one after the other
  *   serve_request.c  a request and its answer
+ *   serve_long.c     ... one that takes several turns
  */
 #ifndef CONN25_SERVE_PRIVATE_H
 #define CONN25_SERVE_PRIVATE_H
@@ -22,6 +23,30 @@ struct c25_serve_work {
 	uint32_t *seen;			/* hash set of entry index + 1 */
 	size_t seen_size;		/* allocated */
 	size_t seen_mask;		/* of the part in use */
+};
+
+enum c25_serve_phase {
+	C25_LONG_NEW,
+	C25_LONG_READ,			/* entries from the body */
+	C25_LONG_LOOK,			/* for what has to be looked up */
+	C25_LONG_DECIDE,
+};
+
+/* A request that takes several turns, or waits for one that does. */
+struct c25_serve_long {
+	struct c25_serve_long *next;	/* under way, or waiting likewise */
+	struct c25_serve_long *waiting;	/* for this one, in their order */
+	size_t waiting_count;
+	struct c25_http_later *later;	/* it waits for another one */
+	uint32_t store;			/* whose: index in the mapping store */
+	uint64_t since_us;		/* when it came */
+	enum c25_serve_phase phase;
+	size_t at;			/* entries that have been through it */
+	uint64_t generation;		/* ... by this configuration */
+	struct c25_wire_pieces pieces;
+	struct c25_serve_work work;
+	struct c25_verify_wait *wait;	/* not started */
+	struct c25_buf out;		/* results so far */
 };
 
 struct c25_serve_peer {
@@ -49,6 +74,9 @@ struct c25_serve {
 	bool own_fixed;			/* c25_serve_own_set() */
 	uint64_t own_due_ms;
 	struct c25_serve_work work;	/* of what is decided at once */
+	struct c25_serve_long *longs;	/* under way, one of a peer */
+	size_t long_count;
+	uint64_t generation;		/* of the configuration */
 	uint8_t key[16];
 	char epoch[C25_SERVE_EPOCH_MAX];
 	uint32_t restored;		/* the peer of the last restored */
@@ -83,10 +111,32 @@ void c25_serve_decide(struct c25_serve *s, uint32_t peer,
 /* Count what was decided. */
 void c25_serve_count(struct c25_serve *s, const uint8_t *codes, size_t count);
 
-/* Is the destination one of the app's domains, as far as is known or (with a
- * wait) can be found out? */
-enum c25_verdict c25_serve_verify_entry(struct c25_serve *s, uint32_t app,
-	const struct c25_wire_entry *e, uint64_t now_ms,
+/* Add the results of entries from .. to - 1, and what is around all. */
+void c25_serve_write(struct c25_buf *out, struct c25_serve_work *w,
+	size_t from, size_t to);
+
+/* Let `wait` wait for what has to be looked up of these entries. */
+void c25_serve_look(struct c25_serve *s, uint32_t peer,
+	const struct c25_wire_entry *entries, size_t count, uint64_t now_ms,
 	struct c25_verify_wait *wait);
+
+/* ---- serve_long.c -------------------------------------------------------- */
+
+/* Is it for c25_serve_long()? Any request is while the peer has one there. */
+bool c25_serve_is_long(const struct c25_serve *s, uint32_t peer,
+	const struct c25_http_request *q);
+
+/*
+ * Some of an admitted request, whose state becomes a struct c25_serve_long.
+ * Returns: 200 and `out`; 0: later; -EBUSY: it has to come again (503); or as
+ * c25_wire_request_parse().
+ */
+int c25_serve_long(struct c25_serve *s, uint32_t peer,
+	const struct c25_http_request *q, uint64_t now_ms,
+	struct c25_buf *out, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/* It has its answer, or doesn't need one any more. */
+void c25_serve_long_end(struct c25_serve *s, struct c25_serve_long *l);
 
 #endif

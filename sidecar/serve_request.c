@@ -16,47 +16,18 @@ wall_s(void)
 	return (int64_t)time(NULL);
 }
 
-static int
-say(struct c25_buf *out, int status, const char *why)
+static void
+say(struct c25_buf *out, const char *why)
 {
 	c25_buf_clear(out);
 	c25_buf_str(out, why);
 	c25_buf_lit(out, "\n");
-	return status;
-}
-
-/* The message of an entry, if it was refused by its verdict. */
-static const char *
-refusal(void *ctx, size_t i, char buf[static C25_WIRE_WHY_MAX])
-{
-	const struct c25_serve_work *w = ctx;
-
-	_Static_assert(C25_VERIFY_TEXT_MAX <= C25_WIRE_WHY_MAX, "room");
-	return w->verdicts[i] == C25_VERDICT_OK ? NULL : c25_verify_text(
-	    w->verdicts[i], w->request.entries[i].domain, buf);
 }
 
 static void
 resume(void *ctx)
 {
 	c25_http_resume(ctx);
-}
-
-/* Let it wait for lookups of what is verified among these entries. */
-static void
-look(struct c25_serve *s, uint32_t peer, const struct c25_wire_entry *entries,
-    size_t count, uint64_t now_ms, struct c25_verify_wait *wait)
-{
-	for (size_t i = 0; i < count; i++) {
-		uint32_t app = c25_serve_find_app(s, entries[i].app);
-
-		if (app != C25_APP_NONE &&
-		    s->cfg->apps[app].verify_destinations &&
-		    c25_serve_check(s, peer, &entries[i], &app) ==
-		    C25_WIRE_OK)
-			(void)c25_serve_verify_entry(s, app, &entries[i],
-			    now_ms, wait);
-	}
 }
 
 /* Must the request that was parsed wait for lookups? Then it does. */
@@ -72,7 +43,7 @@ must_wait(struct c25_serve *s, uint32_t peer,
 	    (wait = c25_verify_wait_new(s->verify, s->peers[peer].store,
 	    now_ms)) == NULL)
 		return false;
-	look(s, peer, r->entries, r->count, now_ms, wait);
+	c25_serve_look(s, peer, r->entries, r->count, now_ms, wait);
 	if (c25_verify_wait_left(wait) > 0)
 		later = c25_http_defer(q);
 	if (later != NULL)
@@ -82,34 +53,45 @@ must_wait(struct c25_serve *s, uint32_t peer,
 	return later != NULL;
 }
 
-/* The body of an admitted request. Returns: the status, or 0: later. */
+/* The body of an admitted request, at once. Returns: 200 and `out`; 0: later;
+ * as c25_wire_request_parse(). */
 static int
 answer(struct c25_serve *s, uint32_t peer, const struct c25_http_request *q,
-    uint64_t now_ms, struct c25_buf *out)
+    uint64_t now_ms, struct c25_buf *out, struct c25_error *err)
 {
 	struct c25_serve_work *w = &s->work;
-	struct c25_wire_request *request = &w->request;
-	struct c25_error err = { "" };
-	int r = c25_wire_request_parse(request, q->body, q->body_len, &err);
-	bool later = r == 0 && must_wait(s, peer, q, now_ms);
+	size_t count;
+	int r = c25_wire_request_parse(&w->request, q->body, q->body_len,
+	    err);
 
-	if (r == 0 && !later &&
-	    (r = c25_serve_work_start(w, request->count)) != 0)
-		c25_fail(&err, r, "out of memory");
-	if (r == 0 && !later) {
-		c25_serve_decide(s, peer, w, request->entries, 0,
-		    request->count, now_ms);
-		c25_serve_count(s, w->codes, request->count);
-		c25_wire_response_write_why(out, w->codes, request->count,
-		    refusal, w);
+	if (r != 0)
+		return r;
+	count = w->request.count;
+	if (must_wait(s, peer, q, now_ms)) {
+		r = 0;
+	} else if (c25_serve_work_start(w, count) != 0) {
+		r = c25_fail(err, -ENOMEM, "out of memory");
+	} else {
+		c25_serve_decide(s, peer, w, w->request.entries, 0, count,
+		    now_ms);
+		c25_serve_count(s, w->codes, count);
+		c25_buf_clear(out);
+		c25_serve_write(out, w, 0, count);
+		r = 200;
 	}
-	c25_wire_request_clear(request);
-	if (r == 0)
-		return later ? 0 : 200;
-	return say(out, r == -E2BIG ? 413 : r == -EINVAL ? 400 : 500,
-	    err.text);
+	c25_wire_request_clear(&w->request);
+	return r;
 }
 
+/* The status of what answer() and c25_serve_long() return. */
+static int
+status_of(int r)
+{
+	return r >= 0 ? r : r == -E2BIG ? 413 : r == -EINVAL ? 400 :
+	    r == -EBUSY ? 503 : 500;
+}
+
+/* Returns: the status, or 0: later. */
 static int
 serve(struct c25_serve *s, const struct c25_http_request *q, uint64_t now_ms,
     struct c25_buf *out)
@@ -117,18 +99,29 @@ serve(struct c25_serve *s, const struct c25_http_request *q, uint64_t now_ms,
 	struct c25_error err = { "" };
 	const char *why = "";
 	uint32_t peer = 0;
-	int status;
+	int status, r;
 
 	s->stats.requests += !q->again;
 	status = c25_serve_admit(s, &q->source, &peer, &why);
-	if (status != 200)
-		(void)say(out, status, why);
-	else if (c25_guard_body(s->guard, peer, q, wall_s(), &err) != 0)
-		status = say(out, 401, err.text);
-	else
-		status = answer(s, peer, q, now_ms, out);
+	if (status != 200) {
+		say(out, why);
+	} else if (c25_guard_body(s->guard, peer, q, wall_s(), &err) != 0) {
+		status = 401;
+		say(out, err.text);
+	} else {
+		r = c25_serve_is_long(s, peer, q) ?
+		    c25_serve_long(s, peer, q, now_ms, out, &err) :
+		    answer(s, peer, q, now_ms, out, &err);
+		status = status_of(r);
+		if (r < 0)
+			say(out, err.text);
+	}
 	if (status != 200 && status != 0)
 		s->stats.denied++;
+	if (status != 0 && q->state != NULL && *q->state != NULL) {
+		c25_serve_long_end(s, *q->state);
+		*q->state = NULL;
+	}
 	return status;
 }
 
@@ -181,13 +174,15 @@ route_handle(void *ctx, const struct c25_http_request *q,
     struct c25_http_reply *p)
 {
 	struct c25_serve *s = ctx;
-	uint64_t since_us = c25_now_us();
-
+	const struct c25_serve_long *l = *q->state;
+	uint64_t since_us = l != NULL ? l->since_us : c25_now_us();
 	int status = serve(s, q, c25_now_ms(), &p->body);
 
 	if (status == 0)
 		return;		/* resumed when it can be answered */
 	p->status = status;
+	if (status == 503 && s->cfg != NULL)
+		c25_http_reply_header(p, "Retry-After", "1");
 	if (p->status == 200 && s->before_reply != NULL)
 		s->before_reply(s->before_reply_ctx);
 	if (p->status == 200)
@@ -196,8 +191,14 @@ route_handle(void *ctx, const struct c25_http_request *q,
 	c25_histogram_add(&s->stats.time, c25_now_us() - since_us);
 }
 
+static void
+route_gone(void *ctx, void *state)
+{
+	c25_serve_long_end(ctx, state);
+}
+
 const struct c25_http_route c25_serve_routes[C25_SERVE_ROUTES] = {
 	{ .path = C25_WIRE_PATH, .method = "POST",
 	    .body_max = C25_WIRE_BODY_MAX, .admit = route_admit,
-	    .handle = route_handle },
+	    .handle = route_handle, .gone = route_gone },
 };

@@ -301,6 +301,23 @@ keep_text(struct c25_wire_request *q, const char *text)
 	return copy;
 }
 
+/* A tree of them would take as long as a whole body. */
+static bool
+has_too_many_values(const char *text, size_t len)
+{
+	size_t values = 0;	/* that are not the first in theirs */
+
+	for (size_t i = 0; len / 2 > C25_WIRE_VALUES_MAX && i < len; i++) {
+		if (text[i] == '"')
+			for (i++; text[i] != '"'; i++)
+				i += text[i] == '\\';
+		else
+			values += text[i] == ',' || text[i] == '[' ||
+				text[i] == '{';
+	}
+	return values > C25_WIRE_VALUES_MAX;
+}
+
 /* The entry at hand. */
 static int
 take_entry(struct c25_wire_pieces *p, struct c25_wire_request *q,
@@ -315,9 +332,10 @@ take_entry(struct c25_wire_pieces *p, struct c25_wire_request *q,
 	if (q->count == C25_WIRE_ENTRIES_MAX)
 		return c25_fail(err, -E2BIG, "too many entries: at most %d",
 			C25_WIRE_ENTRIES_MAX);
-	if (len > C25_WIRE_ENTRY_MAX)
-		return c25_fail(err, -E2BIG, "transitIPs[%zu] is too long: "
-			"at most %d bytes", q->count, C25_WIRE_ENTRY_MAX);
+	if (has_too_many_values(text, len))
+		return c25_fail(err, -E2BIG, "transitIPs[%zu] has too many "
+			"values in it: at most %d", q->count,
+			C25_WIRE_VALUES_MAX);
 	r = grow((void **)&q->entries, &q->size, sizeof(*q->entries),
 		q->count + 1);
 	doc = r != 0 ? NULL : cJSON_ParseWithLength(text, len);
@@ -336,10 +354,11 @@ take_entry(struct c25_wire_pieces *p, struct c25_wire_request *q,
 
 int
 c25_wire_pieces_next(struct c25_wire_pieces *p, struct c25_wire_request *q,
-	size_t max, struct c25_error *err)
+	const char *body, size_t max, struct c25_error *err)
 {
 	int r = 0;
 
+	p->list.in.text = body;
 	while (r == 0 && max-- > 0 && p->more) {
 		p->more = c25_jsonc_walk_next(&p->list);
 		if (p->more)
@@ -560,10 +579,7 @@ c25_wire_response_write_why(struct c25_buf *out, const uint8_t *codes,
 	char buf[static C25_WIRE_WHY_MAX]), void *ctx)
 {
 	c25_buf_clear(out);
-	if (count == 0)
-		c25_buf_lit(out, "{}");
-	else
-		c25_wire_response_add(out, codes, 0, count, count, why, ctx);
+	c25_wire_response_add(out, codes, 0, count, count, why, ctx);
 }
 
 void
@@ -573,6 +589,10 @@ c25_wire_response_add(struct c25_buf *out, const uint8_t *codes, size_t from,
 {
 	char buf[C25_WIRE_WHY_MAX];
 
+	if (count == 0) {
+		c25_buf_lit(out, "{}");
+		return;
+	}
 	if (from == 0)
 		c25_buf_lit(out, "{\"transitIPs\":[");
 	for (size_t i = from; i < to; i++) {

@@ -45,7 +45,7 @@
 #define C25_WIRE_BODY_MAX (1u << 20)		/* bytes */
 #define C25_WIRE_ENTRIES_MAX 65536		/* in one message; 16 bytes
 						 * each fill a body */
-#define C25_WIRE_ENTRY_MAX 65536		/* bytes of one, read in pieces */
+#define C25_WIRE_VALUES_MAX 32768	/* in an entry, read in pieces */
 #define C25_WIRE_MESSAGE_MAX 128		/* kept of a result's message */
 
 /* Result codes of one entry. Ref: DESIGN 8. */
@@ -90,16 +90,17 @@ void c25_wire_request_free(struct c25_wire_request *q);
 
 /*
  * The same in pieces, for long bodies: the first step reads all of the body
- * once (2 ms for a mebibyte), each further one only so many entries; no tree
+ * once (4 ms for a mebibyte), each further one only so many entries; no tree
  * is built but of one entry at a time.
  *
  *	r = c25_wire_pieces_start(&pieces, &q, body, len, &err);
  *	while (r == 0 && pieces.more)
- *		r = c25_wire_pieces_next(&pieces, &q, 500, &err);
+ *		r = c25_wire_pieces_next(&pieces, &q, body, 500,
+ *			&err);
  *
- * The body has to stay where it is as long as there are more. Both return
- * what c25_wire_request_parse() does, -E2BIG also for an entry that is longer
- * than C25_WIRE_ENTRY_MAX; q is empty then.
+ * The body may move in between, but has to stay what it is. Both return
+ * what c25_wire_request_parse() does, -E2BIG also for an entry that has more
+ * values in it than C25_WIRE_VALUES_MAX; q is empty then.
  */
 struct c25_wire_pieces {
 	struct c25_jsonc_walk list;
@@ -109,8 +110,8 @@ int c25_wire_pieces_start(struct c25_wire_pieces *p,
 	struct c25_wire_request *q, const char *body, size_t len,
 	struct c25_error *err) __attribute__((warn_unused_result));
 int c25_wire_pieces_next(struct c25_wire_pieces *p,
-	struct c25_wire_request *q, size_t max, struct c25_error *err)
-	__attribute__((warn_unused_result));
+	struct c25_wire_request *q, const char *body, size_t max,
+	struct c25_error *err) __attribute__((warn_unused_result));
 
 /* Write a request body (replaces what is in `out`; see out->failed). */
 void c25_wire_request_write(struct c25_buf *out,

@@ -29,7 +29,7 @@ same_in_pieces(const char *body, size_t len, size_t max)
 	while (s == 0 && pieces.more) {
 		size_t before = q.count;
 
-		s = c25_wire_pieces_next(&pieces, &q, max, &err);
+		s = c25_wire_pieces_next(&pieces, &q, body, max, &err);
 		ck_assert(q.count <= before + max);
 	}
 	ck_assert_int_eq(s, r);
@@ -70,8 +70,8 @@ static const struct {
 	{ "{\"tr\\u0161nsitIPs\":[{}],\"tr\\ansitIPs\":[{}]}", -EINVAL,
 	    NULL },
 	{ "{\"tr\\u0161nsitIPs\":[{}],\"tr\\nnsitIPs\":[{}]}", 0, "{}" },
-	{ " { \"a\" : \"]},{\" , \"transitIPs\" : [ {} , { } ] , \"b\" : [ ] } ",
-	    0, LIST("{},{}") },
+	{ " { \"a\" : \"]},{\" , \"transitIPs\" : [ {} , { } ] , \"b\" : [ ]"
+	    " } ", 0, LIST("{},{}") },
 	{ "{\"transitIPs\":[{}],\"transitips\":null}", 0, "{}" },
 	{ "{\"transitIPs\":null,\"transitips\":[{}]}", 0, LIST("{}") },
 	{ LIST("{\"app\":\"a\",\"App\":\"b\"}"), 0, LIST("{\"app\":\"b\"}") },
@@ -200,7 +200,7 @@ START_TEST(too_large)
 }
 END_TEST
 
-/* One entry must not take as long as all of a body. */
+/* One entry must not take as long as all of a body, however long it is. */
 START_TEST(a_piece_has_an_end)
 {
 	struct c25_wire_request q = { 0 };
@@ -209,16 +209,27 @@ START_TEST(a_piece_has_an_end)
 	struct c25_buf b = { 0 };
 
 	c25_buf_lit(&b, "{\"transitIPs\":[{},{\"x\":[1");
-	while (b.len <= C25_WIRE_ENTRY_MAX + 100)
+	for (int i = 1; i < C25_WIRE_VALUES_MAX - 2; i++)
+		c25_buf_lit(&b, ",1");
+	c25_buf_lit(&b, "],\"app\":\"");
+	for (int i = 0; i < C25_WIRE_VALUES_MAX; i++)
+		c25_buf_lit(&b, ",[{\\\"");
+	c25_buf_lit(&b, "\"}]}");
+	same_in_pieces(b.data, b.len, 1);
+	c25_buf_clear(&b);
+	c25_buf_lit(&b, "{\"transitIPs\":[{},{\"x\":[1");
+	for (int i = 1; i < C25_WIRE_VALUES_MAX; i++)
 		c25_buf_lit(&b, ",1");
 	c25_buf_lit(&b, "]}]}");
 	ck_assert_int_eq(c25_wire_pieces_start(&pieces, &q, b.data, b.len,
 	    &err), 0);
-	ck_assert_int_eq(c25_wire_pieces_next(&pieces, &q, 1, &err), 0);
+	ck_assert_int_eq(c25_wire_pieces_next(&pieces, &q, b.data, 1,
+	    &err), 0);
 	ck_assert_uint_eq(q.count, 1);
-	ck_assert_int_eq(c25_wire_pieces_next(&pieces, &q, 1, &err), -E2BIG);
-	ck_assert_str_eq(err.text, "transitIPs[1] is too long: at most 65536 "
-	    "bytes");
+	ck_assert_int_eq(c25_wire_pieces_next(&pieces, &q, b.data, 1,
+	    &err), -E2BIG);
+	ck_assert_str_eq(err.text, "transitIPs[1] has too many values in it: "
+	    "at most 32768");
 	ck_assert_uint_eq(q.count, 0);
 	ck_assert(!pieces.more);
 	c25_buf_free(&b);
