@@ -74,7 +74,8 @@ int c25_guard_head(struct c25_guard *g, uint32_t peer,
 	const struct c25_http_request *q, int64_t now_s,
 	struct c25_error *err) __attribute__((warn_unused_result));
 
-/* ... and now by its body. Returns: 0; -EPERM as above. */
+/* ... and now by its body; when it is handled again, only whether its keys are
+ * still those. Returns: 0; -EPERM as above. */
 int c25_guard_body(struct c25_guard *g, uint32_t peer,
 	const struct c25_http_request *q, int64_t now_s,
 	struct c25_error *err) __attribute__((warn_unused_result));

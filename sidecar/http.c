@@ -237,6 +237,7 @@ on_request(struct c25_http_conn *c, const char *body, size_t len, bool again)
 		.local_port = c->listener->port,
 		.tls = c->listener->how.tls != NULL,
 		.mark = &c->mark,
+		.state = &c->state,
 		.head = c->head,
 		.again = again,
 		.conn = c,
@@ -244,7 +245,7 @@ on_request(struct c25_http_conn *c, const char *body, size_t len, bool again)
 
 	c->route->handle(c->listener->how.ctx, &q,
 		c25_http_reply_start(c->listener));
-	return c->later != NULL ? wait_start(c, body, len) :
+	return c->later != NULL || c->resumed ? wait_start(c, body, len) :
 		c25_http_reply_send(c);
 }
 
@@ -261,10 +262,32 @@ c25_http_defer(const struct c25_http_request *q)
 	return later;
 }
 
+void
+c25_http_resume(struct c25_http_later *later)
+{
+	struct c25_http_conn *c = later->conn;
+
+	free(later);
+	if (c == NULL)
+		return;
+	c->later = NULL;
+	c->resumed = true;
+	c25_http_await(c);
+}
+
+bool
+c25_http_time_left(const struct c25_http_request *q)
+{
+	struct c25_http_conn *c = q->conn;
+
+	return c == NULL || c25_http_turn_left(c->listener, c->from->turn);
+}
+
 bool
 c25_http_again(struct c25_http_conn *c)
 {
-	c->later = NULL;
+	c->resumed = false;
+	c->phase = C25_PHASE_BODY;
 	return on_request(c, c->body.len != 0 ? c->body.data : "",
 		c->body.len, true);
 }

@@ -47,7 +47,8 @@
  *                millisecond, all strangers together as long; then others
  *                have their turn, however many connections it has. So a peer
  *                that floods us gets what is left over, and others wait one
- *                turn of it (or one request, if that takes longer).
+ *                turn of it (or one request, if that takes longer; long
+ *                ones can be handled in several turns).
  *   rate         requests per second of an address (of all strangers
  *                together), a second's worth at once; beyond it is 429 with
  *                Retry-After.
@@ -95,6 +96,9 @@ struct c25_http_request {
 	bool tls;			/* the listener is one of https */
 	uint64_t *mark;			/* what `admit` writes there `handle`
 					 * finds; 0 before */
+	void **state;			/* the same from one call of `handle`
+					 * to the next, see c25_http_defer();
+					 * NULL before */
 	const struct c25_http1 *head;
 	bool again;			/* after c25_http_resume() */
 	void *conn;			/* private; NULL: there is none */
@@ -133,6 +137,9 @@ struct c25_http_route {
 	 * this called c25_http_defer(). */
 	void (*handle)(void *ctx, const struct c25_http_request *q,
 		struct c25_http_reply *p);
+	/* The connection or listener has gone before a deferred answer was
+	 * given: frees the state that is left of it. NULL: there is none. */
+	void (*gone)(void *ctx, void *state);
 };
 
 struct c25_http_listen {
@@ -195,17 +202,21 @@ int c25_http_request_header(const struct c25_http_request *q,
 
 /*
  * In `handle`: the answer can't be given yet. Once it can, c25_http_resume()
- * calls `handle` again with the same request, `again` set; until then nothing
- * more is read from there, and after C25_HTTP_LATER_S the connection is
- * dropped.
+ * has `handle` called with the same request, `again` set, in the next turn of
+ * that address; until then nothing more is read from there. After
+ * C25_HTTP_LATER_S without being called the connection is dropped.
  * Owns: what is returned, until c25_http_resume(), also if the connection or
- * the listener goes meanwhile: resuming does nothing else then. Call it
- * neither in `handle` nor after the loop's end.
+ * the listener goes meanwhile: resuming does nothing else then. Don't call it
+ * after the loop's end. What takes long is resumed in `handle`, at once, each
+ * time that c25_http_time_left() says no.
  * Returns: NULL: no memory, or no connection: answer now.
  */
 struct c25_http_later *c25_http_defer(const struct c25_http_request *q)
 	__attribute__((warn_unused_result));
 void c25_http_resume(struct c25_http_later *later);
+
+/* In `handle`: is there something left of this turn? */
+bool c25_http_time_left(const struct c25_http_request *q);
 
 /* ---- client ------------------------------------------------------------- */
 

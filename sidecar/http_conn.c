@@ -58,6 +58,8 @@ c25_http_conn_free(struct c25_http_conn *c)
 	c25_http_source_leave(c->listener, c->from);
 	if (c->later != NULL)
 		c->later->conn = NULL;
+	if (c->state != NULL)
+		c->route->gone(c->listener->how.ctx, c->state);
 	c25_watch_close(c->watch);
 	c25_tls_free(c->tls);
 	c25_buf_free(&c->head_bytes);
@@ -392,6 +394,13 @@ on_writable(struct c25_http_conn *c)
 	if (c->out.len != 0 || c->more.next != NULL ||
 	    c->phase == C25_PHASE_LINGER)
 		return true;
+	if (c->resumed) {
+		if (!c25_http_again(c))
+			return false;
+		/* what has come meanwhile is for its next turn */
+		c->turn_over = c->phase == C25_PHASE_IDLE;
+		return true;
+	}
 	c->turn_over = false;
 	if (!take_kept(c))
 		return false;
@@ -400,35 +409,17 @@ on_writable(struct c25_http_conn *c)
 
 /* Wait for what is next: the loop brings us back also when only a turn has
  * ended, as there is room to write. */
-static void
-await(struct c25_http_conn *c)
+void
+c25_http_await(struct c25_http_conn *c)
 {
 	unsigned want = c->out.len != 0 || c->more.next != NULL ||
-		c->turn_over ? C25_WRITE :
+		c->turn_over || c->resumed ? C25_WRITE :
 		c->phase == C25_PHASE_WAIT ? 0 : C25_READ;
 
 	if (want == c->events)
 		return;
 	c->events = want;
 	c25_watch_events(c->watch, want);
-}
-
-void
-c25_http_resume(struct c25_http_later *later)
-{
-	struct c25_http_conn *c = later->conn;
-
-	free(later);
-	if (c == NULL)
-		return;
-	c->phase = C25_PHASE_BODY;
-	if (!c25_http_again(c)) {
-		c25_http_conn_free(c);
-		return;
-	}
-	/* what has come meanwhile is for its next turn */
-	c->turn_over = c->phase == C25_PHASE_IDLE;
-	await(c);
 }
 
 static void
@@ -441,14 +432,16 @@ on_event(struct c25_watch *w, int fd, unsigned events, void *ctx)
 
 	if (!c25_http_turn_begin(l, turn))
 		return;		/* it is reported again */
-	if (events & C25_WRITE)
+	if ((events & C25_HANGUP) && c->resumed)
+		ok = false;	/* nobody would get the answer */
+	else if (events & C25_WRITE)
 		ok = on_writable(c);
 	else if (events & C25_READ)
 		ok = on_readable(c);
 	else
 		ok = false;
 	if (ok)
-		await(c);
+		c25_http_await(c);
 	else
 		c25_http_conn_free(c);
 	c25_http_turn_end(l, turn);
@@ -466,7 +459,7 @@ on_deadline(struct c25_http_conn *c)
 		c->listener->how.limits.request_seconds);
 	if (!c25_http_refuse(c))
 		return false;
-	await(c);
+	c25_http_await(c);
 	return true;
 }
 

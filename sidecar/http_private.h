@@ -85,6 +85,8 @@ struct c25_http_conn {
 	bool head_only;			/* HEAD: leave out the body */
 	bool keep;			/* the connection, after this answer */
 	struct c25_http_later *later;	/* who holds it in C25_PHASE_WAIT */
+	bool resumed;			/* ... or its turn is next */
+	void *state;			/* of its handler, see http.h */
 };
 
 /* A request that is answered later. */
@@ -158,6 +160,9 @@ void c25_http_sweep(void *ctx);
  * nothing more is read. Returns: false when the connection is broken.
  */
 bool c25_http_send(struct c25_http_conn *c, const char *data, size_t len);
+
+/* Have the loop tell us of what is next for this connection. */
+void c25_http_await(struct c25_http_conn *c);
 
 /* Send l->reply. Returns: false when the connection is to be dropped. */
 bool c25_http_reply_send(struct c25_http_conn *c);

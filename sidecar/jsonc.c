@@ -499,6 +499,16 @@ c25_json_parse(const char *text, size_t len, cJSON **out,
 	return parse(&s, out);
 }
 
+int
+c25_json_check(const char *text, size_t len, struct c25_jsonc_error *err)
+{
+	struct scan s = { .text = (char *)(uintptr_t)text, .len = len,
+		.plain = true, .err = err };
+
+	memset(err, 0, sizeof(*err));
+	return scan_text(&s);
+}
+
 void
 c25_jsonc_position(const char *text, size_t len, size_t at, unsigned *line,
 	unsigned *column)
@@ -621,4 +631,32 @@ c25_jsonc_find(struct c25_jsonc_finder *f, const uint32_t *path,
 	if (!known || f->depth < depth)
 		f->depth = depth;
 	return key ? at : value;
+}
+
+/* ---- one after the other ------------------------------------------------ */
+
+void
+c25_jsonc_walk_start(struct c25_jsonc_walk *w, const char *text, size_t len,
+	size_t at)
+{
+	*w = (struct c25_jsonc_walk){ .in = { .text = text, .len = len } };
+	w->object = at < len && text[at] == '{';
+	w->next = find_token(&w->in, at + 1);
+}
+
+bool
+c25_jsonc_walk_next(struct c25_jsonc_walk *w)
+{
+	const struct c25_jsonc_finder *f = &w->in;
+
+	if (w->next >= f->len || f->text[w->next] == ']' ||
+	    f->text[w->next] == '}')
+		return false;
+	w->key = w->next;
+	w->value = w->object ? find_value(f, w->key) : w->key;
+	w->end = find_element_end(f, w->value);
+	w->next = w->end;
+	if (w->next < f->len && f->text[w->next] == ',')
+		w->next = find_token(f, w->next + 1);
+	return true;
 }

@@ -55,6 +55,13 @@ int c25_json_parse(const char *text, size_t len, cJSON **out,
 	struct c25_jsonc_error *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * Is it plain JSON? As c25_json_parse(), but nothing is built.
+ * Returns: 0; -EINVAL with err set.
+ */
+int c25_json_check(const char *text, size_t len, struct c25_jsonc_error *err)
+	__attribute__((warn_unused_result));
+
 /* Line and column, from 1; the column in characters, a tab being one. */
 void c25_jsonc_position(const char *text, size_t len, size_t at,
 	unsigned *line, unsigned *column);
@@ -83,5 +90,27 @@ struct c25_jsonc_finder {
  */
 size_t c25_jsonc_find(struct c25_jsonc_finder *f, const uint32_t *path,
 	size_t depth, bool key);
+
+/*
+ * Goes through the elements of an array, or the members of an object, in a
+ * text that was accepted; without a tree, so that one may stop at any of them
+ * and go on later. Rules: the text stays what it is.
+ */
+struct c25_jsonc_walk {
+	struct c25_jsonc_finder in;
+	size_t next;			/* the next one, or the bracket that
+					 * closes */
+	bool object;
+	size_t key;			/* of the present one: its quote */
+	size_t value;			/* ... where it begins */
+	size_t end;			/* ... and ends */
+};
+
+/* Begin with the array or object whose bracket is at `at`. */
+void c25_jsonc_walk_start(struct c25_jsonc_walk *w, const char *text,
+	size_t len, size_t at);
+
+/* Go to the next one. Returns: false: there is none. */
+bool c25_jsonc_walk_next(struct c25_jsonc_walk *w);
 
 #endif

@@ -30,6 +30,8 @@
  *   ---- from here on the body has been read ----
  *   413  more than that came
  *   401  the body isn't the one that was signed
+ *   503  it is a long one, and too many such are under way (with Retry-After)
+ *   413  an entry of it has more than C25_WIRE_VALUES_MAX values in it
  *   400  not JSON, wrong types, a text that is no address
  * then 200, and per entry the first of (DESIGN 8):
  *   2    the transit address was accepted earlier in this request
@@ -48,6 +50,11 @@
  *        lookups waits for them and is then decided as a whole, all of the
  *        above included, by the configuration of that time.
  *   1    the peer's limit of mappings is reached, or no memory
+ *
+ * A long request (64 KiB) takes several turns; until it is answered, later ones
+ * of the same peer wait for it, so that the newest mapping wins. What was
+ * decided before its connection broke stays. If the configuration changes
+ * meanwhile, all of it is decided again.
  *
  * Refused mappings are logged, one of each peer a minute at most, with how
  * many there were since.

@@ -17,7 +17,7 @@
 	"\"domain\":\"\"}"))
 #define ESCAPE_BYTES (sizeof("\\u0000") - 1)
 
-/* Returns: 0 and a tree in *doc; -EINVAL; -E2BIG; -ENOMEM. */
+/* Returns: 0 and, with `doc`, a tree in *doc; -EINVAL; -E2BIG; -ENOMEM. */
 static int
 parse(const char *body, size_t len, cJSON **doc, struct c25_error *err)
 {
@@ -34,7 +34,8 @@ parse(const char *body, size_t len, cJSON **doc, struct c25_error *err)
 	if (blank == len)
 		return c25_fail(err, -EINVAL, "body is empty: a JSON object "
 			"is expected");
-	r = c25_json_parse(body, len, doc, &why);
+	r = doc != NULL ? c25_json_parse(body, len, doc, &why) :
+		c25_json_check(body, len, &why);
 	if (r == -EINVAL)
 		c25_fail(err, r, "body is not JSON: byte %zu: %s",
 			why.at + 1, why.text);
@@ -200,7 +201,10 @@ void
 c25_wire_request_clear(struct c25_wire_request *q)
 {
 	cJSON_Delete(q->doc);
+	free(q->text);
 	q->doc = NULL;
+	q->text = NULL;
+	q->text_len = 0;
 	q->count = 0;
 }
 
@@ -211,6 +215,163 @@ c25_wire_request_free(struct c25_wire_request *q)
 	free(q->entries);
 	*q = (struct c25_wire_request){ 0 };
 }
+
+/* ---- requests in pieces ------------------------------------------------- */
+
+/* Is "transitIPs" what the key at its quote says? The text was checked. */
+static bool
+is_list_key(const char *p)
+{
+	static const char want[] = "transitips";
+
+	p++;
+	for (const char *w = want; *w != '\0'; w++) {
+		char hex[5] = "";
+		unsigned long c = (unsigned char)*p++;
+
+		if (c == '\\') {
+			if (*p++ != 'u')
+				return false;
+			memcpy(hex, p, 4);
+			p += 4;
+			c = strtoul(hex, NULL, 16);
+		}
+		if (c >= 'A' && c <= 'Z')
+			c += 'a' - 'A';
+		if (c != (unsigned char)*w)
+			return false;
+	}
+	return *p == '"';
+}
+
+/* find_list() in the text. Returns: 0 and p->list, p->more; -EINVAL. */
+static int
+find_list_text(struct c25_wire_pieces *p, const char *body, size_t len,
+	struct c25_error *err)
+{
+	struct c25_jsonc_walk top;
+	size_t start = strspn(body, " \t\r\n");
+
+	if (body[start] == 'n')
+		return 0;
+	if (body[start] != '{')
+		return c25_fail(err, -EINVAL, "body is not a JSON object");
+	c25_jsonc_walk_start(&top, body, len, start);
+	while (c25_jsonc_walk_next(&top)) {
+		if (!is_list_key(body + top.key))
+			continue;
+		p->more = body[top.value] == '[';
+		if (p->more)
+			c25_jsonc_walk_start(&p->list, body, len, top.value);
+		else if (body[top.value] != 'n')
+			return c25_fail(err, -EINVAL, "transitIPs is not an "
+				"array");
+	}
+	return 0;
+}
+
+int
+c25_wire_pieces_start(struct c25_wire_pieces *p, struct c25_wire_request *q,
+	const char *body, size_t len, struct c25_error *err)
+{
+	int r = parse(body, len, NULL, err);
+
+	c25_wire_request_clear(q);
+	p->more = false;
+	if (r == 0)
+		r = find_list_text(p, body, len, err);
+	if (r != 0 || !p->more)
+		return r;
+	/* No text in it is longer than with its quotes, as it came. */
+	q->text = malloc(len);
+	return q->text != NULL ? 0 : c25_fail(err, -ENOMEM, "out of memory");
+}
+
+/* Where it stays when its tree is gone. */
+static const char *
+keep_text(struct c25_wire_request *q, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = q->text + q->text_len;
+
+	if (size == 1)
+		return "";
+	memcpy(copy, text, size);
+	q->text_len += size;
+	return copy;
+}
+
+/* A tree of them would take as long as a whole body. */
+static bool
+has_too_many_values(const char *text, size_t len)
+{
+	size_t values = 0;	/* that are not the first in theirs */
+
+	for (size_t i = 0; len / 2 > C25_WIRE_VALUES_MAX && i < len; i++) {
+		if (text[i] == '"')
+			for (i++; text[i] != '"'; i++)
+				i += text[i] == '\\';
+		else
+			values += text[i] == ',' || text[i] == '[' ||
+				text[i] == '{';
+	}
+	return values > C25_WIRE_VALUES_MAX;
+}
+
+/* The entry at hand. */
+static int
+take_entry(struct c25_wire_pieces *p, struct c25_wire_request *q,
+	struct c25_error *err)
+{
+	const char *text = p->list.in.text + p->list.value;
+	size_t len = p->list.end - p->list.value;
+	struct c25_wire_entry *e;
+	cJSON *doc;
+	int r;
+
+	if (q->count == C25_WIRE_ENTRIES_MAX)
+		return c25_fail(err, -E2BIG, "too many entries: at most %d",
+			C25_WIRE_ENTRIES_MAX);
+	if (has_too_many_values(text, len))
+		return c25_fail(err, -E2BIG, "transitIPs[%zu] has too many "
+			"values in it: at most %d", q->count,
+			C25_WIRE_VALUES_MAX);
+	r = grow((void **)&q->entries, &q->size, sizeof(*q->entries),
+		q->count + 1);
+	doc = r != 0 ? NULL : cJSON_ParseWithLength(text, len);
+	if (doc == NULL)
+		return c25_fail(err, -ENOMEM, "out of memory");
+	e = &q->entries[q->count];
+	r = read_entry(doc, q->count, e, err);
+	if (r == 0) {
+		e->app = keep_text(q, e->app);
+		e->domain = keep_text(q, e->domain);
+		q->count++;
+	}
+	cJSON_Delete(doc);
+	return r;
+}
+
+int
+c25_wire_pieces_next(struct c25_wire_pieces *p, struct c25_wire_request *q,
+	const char *body, size_t max, struct c25_error *err)
+{
+	int r = 0;
+
+	p->list.in.text = body;
+	while (r == 0 && max-- > 0 && p->more) {
+		p->more = c25_jsonc_walk_next(&p->list);
+		if (p->more)
+			r = take_entry(p, q, err);
+	}
+	if (r != 0) {
+		c25_wire_request_clear(q);
+		p->more = false;
+	}
+	return r;
+}
+
+/* ---- writing ------------------------------------------------------------ */
 
 /* `"key":"text"` at p, behind a comma unless it is the first; or nothing for an
  * empty text. Returns: the end of it. */
@@ -391,13 +552,15 @@ c25_wire_message(enum c25_wire_code code)
 static void
 write_refusal(struct c25_buf *out, unsigned code, const char *message)
 {
+	static const char open[] = "{\"code\":";
 	char *p;
 
-	c25_buf_format(out, "{\"code\":%u", code);
 	if (!c25_buf_reserve(out, ENTRY_BYTES + ESCAPE_BYTES *
 	    strlen(message)))
 		return;
-	p = write_member(out->data + out->len, "\"message\":\"", message);
+	p = stpcpy(out->data + out->len, open);
+	*p++ = (char)('0' + code % 10);
+	p = write_member(p, "\"message\":\"", message);
 	*p++ = '}';
 	*p = '\0';
 	out->len = (size_t)(p - out->data);
@@ -415,15 +578,24 @@ c25_wire_response_write_why(struct c25_buf *out, const uint8_t *codes,
 	size_t count, const char *(*why)(void *ctx, size_t i,
 	char buf[static C25_WIRE_WHY_MAX]), void *ctx)
 {
+	c25_buf_clear(out);
+	c25_wire_response_add(out, codes, 0, count, count, why, ctx);
+}
+
+void
+c25_wire_response_add(struct c25_buf *out, const uint8_t *codes, size_t from,
+	size_t to, size_t count, const char *(*why)(void *ctx, size_t i,
+	char buf[static C25_WIRE_WHY_MAX]), void *ctx)
+{
 	char buf[C25_WIRE_WHY_MAX];
 
-	c25_buf_clear(out);
 	if (count == 0) {
 		c25_buf_lit(out, "{}");
 		return;
 	}
-	c25_buf_lit(out, "{\"transitIPs\":[");
-	for (size_t i = 0; i < count; i++) {
+	if (from == 0)
+		c25_buf_lit(out, "{\"transitIPs\":[");
+	for (size_t i = from; i < to; i++) {
 		if (i != 0)
 			c25_buf_lit(out, ",");
 		if (codes[i] == C25_WIRE_OK) {
@@ -436,5 +608,6 @@ c25_wire_response_write_why(struct c25_buf *out, const uint8_t *codes,
 				c25_wire_message(codes[i]));
 		}
 	}
-	c25_buf_lit(out, "]}");
+	if (to == count)
+		c25_buf_lit(out, "]}");
 }

@@ -38,12 +38,14 @@
 #include "buf.h"
 #include "conn25/addr.h"
 #include "conn25/error.h"
+#include "jsonc.h"
 
 #define C25_WIRE_PATH "/v0/connector/transit-ip"
 #define C25_WIRE_EPOCH "Conn25-Epoch"		/* response header */
 #define C25_WIRE_BODY_MAX (1u << 20)		/* bytes */
 #define C25_WIRE_ENTRIES_MAX 65536		/* in one message; 16 bytes
 						 * each fill a body */
+#define C25_WIRE_VALUES_MAX 32768	/* in an entry, read in pieces */
 #define C25_WIRE_MESSAGE_MAX 128		/* kept of a result's message */
 
 /* Result codes of one entry. Ref: DESIGN 8. */
@@ -71,6 +73,8 @@ struct c25_wire_request {
 	size_t count;
 	size_t size;			/* allocated */
 	void *doc;			/* cJSON, owns the strings */
+	char *text;			/* or this does, in pieces */
+	size_t text_len;
 };
 
 /*
@@ -83,6 +87,31 @@ int c25_wire_request_parse(struct c25_wire_request *q, const char *body,
 	__attribute__((warn_unused_result));
 void c25_wire_request_clear(struct c25_wire_request *q);
 void c25_wire_request_free(struct c25_wire_request *q);
+
+/*
+ * The same in pieces, for long bodies: the first step reads all of the body
+ * once (4 ms for a mebibyte), each further one only so many entries; no tree
+ * is built but of one entry at a time.
+ *
+ *	r = c25_wire_pieces_start(&pieces, &q, body, len, &err);
+ *	while (r == 0 && pieces.more)
+ *		r = c25_wire_pieces_next(&pieces, &q, body, 500,
+ *			&err);
+ *
+ * The body may move in between, but has to stay what it is. Both return
+ * what c25_wire_request_parse() does, -E2BIG also for an entry that has more
+ * values in it than C25_WIRE_VALUES_MAX; q is empty then.
+ */
+struct c25_wire_pieces {
+	struct c25_jsonc_walk list;
+	bool more;			/* entries may be left */
+};
+int c25_wire_pieces_start(struct c25_wire_pieces *p,
+	struct c25_wire_request *q, const char *body, size_t len,
+	struct c25_error *err) __attribute__((warn_unused_result));
+int c25_wire_pieces_next(struct c25_wire_pieces *p,
+	struct c25_wire_request *q, const char *body, size_t max,
+	struct c25_error *err) __attribute__((warn_unused_result));
 
 /* Write a request body (replaces what is in `out`; see out->failed). */
 void c25_wire_request_write(struct c25_buf *out,
@@ -125,6 +154,11 @@ void c25_wire_response_write(struct c25_buf *out, const uint8_t *codes,
 void c25_wire_response_write_why(struct c25_buf *out, const uint8_t *codes,
 	size_t count, const char *(*why)(void *ctx, size_t i,
 	char buf[static C25_WIRE_WHY_MAX]), void *ctx);
+
+/* ... in pieces: add what is between results from and to - 1 of `count`. */
+void c25_wire_response_add(struct c25_buf *out, const uint8_t *codes,
+	size_t from, size_t to, size_t count, const char *(*why)(void *ctx,
+	size_t i, char buf[static C25_WIRE_WHY_MAX]), void *ctx);
 
 /* The standard message of a code, "" for C25_WIRE_OK. */
 const char *c25_wire_message(enum c25_wire_code code);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The peer API's JSON (sidecar/wire.h): what is read is written and read as
- * the same again; a response has as many results as were asked for.
+ * the same again, and in pieces, too; a response has as many results as were
+ * asked for.
  * Input: request or response, number of results expected, body.
  */
 #include <errno.h>
@@ -28,6 +29,30 @@ check_entry(const struct c25_wire_entry *a, const struct c25_wire_entry *b)
 		b->domain);
 }
 
+/* In pieces it is what it is in one, mistakes included. */
+static void
+try_pieces(const struct fuzz_copy *body, int want,
+	const struct c25_wire_request *whole, const struct c25_error *why)
+{
+	struct c25_wire_request q = { 0 };
+	struct c25_error err = { "" };
+	struct c25_wire_pieces p;
+	int r = c25_wire_pieces_start(&p, &q, (char *)body->bytes, body->len,
+		&err);
+
+	while (r == 0 && p.more)
+		r = c25_wire_pieces_next(&p, &q, (char *)body->bytes, 1,
+			&err);
+	if (body->len / 2 <= C25_WIRE_VALUES_MAX) {
+		fuzz_must(r == want && strcmp(err.text, why->text) == 0,
+			"%s: %s", err.text, why->text);
+		fuzz_must(q.count == whole->count, "%zu", q.count);
+		for (size_t i = 0; i < q.count; i++)
+			check_entry(&q.entries[i], &whole->entries[i]);
+	}
+	c25_wire_request_free(&q);
+}
+
 static void
 try_request(const struct fuzz_copy *body)
 {
@@ -37,6 +62,7 @@ try_request(const struct fuzz_copy *body)
 	int r = c25_wire_request_parse(&q, (char *)body->bytes, body->len,
 		&err);
 
+	try_pieces(body, r, &q, &err);
 	if (r != 0) {
 		check_reason(r, &err);
 		c25_wire_request_free(&q);

@@ -98,6 +98,45 @@ resume(void)
 	c25_http_resume(l);
 }
 
+/* Takes BITS turns, each to its end. */
+#define BITS 50
+static unsigned bits, bits_gone;
+
+static void
+bit_by_bit(void *ctx, const struct c25_http_request *q,
+    struct c25_http_reply *p)
+{
+	struct c25_http_later *l;
+	unsigned *left = *q->state;
+
+	ck_assert(q->again == (left != NULL));
+	if (left == NULL) {
+		*q->state = left = malloc(sizeof(*left));
+		ck_assert_ptr_nonnull(left);
+		*left = BITS;
+	}
+	bits++;
+	while (c25_http_time_left(q))
+		;
+	if (--*left > 0) {
+		l = c25_http_defer(q);
+		ck_assert_ptr_nonnull(l);
+		c25_http_resume(l);
+		return;
+	}
+	free(left);
+	*q->state = NULL;
+	echo(ctx, q, p);
+}
+
+static void
+bit_gone(void *ctx, void *state)
+{
+	ck_assert_ptr_eq(ctx, &loop);
+	free(state);
+	bits_gone++;
+}
+
 /* A long answer: ten pieces, with rounds between them that add nothing. */
 static unsigned pieces, ended;
 static bool breaks;			/* memory runs out after half of it */
@@ -143,6 +182,8 @@ static const struct c25_http_route routes[] = {
 	{ .path = "/later", .method = "POST", .body_max = 1000,
 	    .handle = patient },
 	{ .path = "/idle", .method = "GET", .handle = patient },
+	{ .path = "/bits", .method = "POST", .body_max = 1000,
+	    .handle = bit_by_bit, .gone = bit_gone },
 	{ .path = "/echo", .method = "POST", .body_max = 1000,
 	    .handle = echo },
 	{ .path = "/get", .method = "GET", .handle = echo },
@@ -178,7 +219,7 @@ setup(void)
 	ck_assert_msg(c25_loop_new(&loop, &err) == 0, "%s", err.text);
 	ck_assert_msg(c25_http_listen(loop, &h, &listener, &err) == 0, "%s",
 	    err.text);
-	handled = resumed = 0;
+	handled = resumed = bits = bits_gone = 0;
 	later = NULL;
 	too_late = false;
 	c25_timer_init(&guard, loop, on_guard, NULL);
@@ -880,6 +921,65 @@ START_TEST(nobody_to_answer)
 }
 END_TEST
 
+#define BIT "POST /bits HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"
+
+/* What takes many turns is answered in the end, in its order, and others have
+ * theirs meanwhile. */
+START_TEST(handled_in_pieces)
+{
+	struct raw many[4], r;
+	unsigned before;
+
+	for (int i = 0; i < 4; i++)
+		raw_connect(&many[i], BIT HELLO BIT, strlen(BIT HELLO BIT));
+	while (bits < 20)
+		once();
+	raw_connect_from(&r, OTHER, HELLO HELLO, strlen(HELLO HELLO));
+	before = bits;
+	while (count(&r.in, "hello") < 2)
+		once();
+	ck_assert_uint_le(bits - before, 10);
+	for (int i = 0; i < 4; i++) {
+		while (count(&many[i].in, "\r\n\r\nhello") < 3)
+			once();
+		ck_assert_uint_eq(count(&many[i].in, "HTTP/1.1 200 OK"), 3);
+		raw_free(&many[i]);
+	}
+	ck_assert_uint_eq(bits, 4 * 2 * BITS);
+	ck_assert_uint_eq(bits_gone, 0);
+	raw_free(&r);
+}
+END_TEST
+
+/* Half way the connection or the listener goes. */
+START_TEST(gone_between_pieces)
+{
+	struct raw r;
+
+	raw_connect(&r, BIT, strlen(BIT));
+	while (bits == 0)
+		once();
+	if (_i == 0) {
+		struct linger now = { .l_onoff = 1 };
+
+		setsockopt(c25_watch_fd(r.watch), SOL_SOCKET, SO_LINGER,
+		    &now, sizeof(now));
+		raw_free(&r);
+		while (bits_gone == 0)
+			once();
+	} else {
+		c25_http_unlisten(listener);
+		listener = NULL;
+		ck_assert_uint_eq(bits_gone, 1);
+		while (!r.closed)
+			once();
+		raw_free(&r);
+	}
+	ck_assert_uint_lt(bits, BITS + 1);
+	ck_assert_uint_eq(bits_gone, 1);
+}
+END_TEST
+
 /* ---- the client --------------------------------------------------------- */
 
 static struct c25_http_client *client;
@@ -1298,6 +1398,8 @@ main(void)
 	tcase_add_test(tc, unlisten_drops_connections);
 	tcase_add_loop_test(tc, answered_later, 0, 2 * LATER_ROWS);
 	tcase_add_test(tc, who_waits_is_not_read);
+	tcase_add_test(tc, handled_in_pieces);
+	tcase_add_loop_test(tc, gone_between_pieces, 0, 2);
 	tcase_add_loop_test(tc, nobody_to_answer, 0, 2);
 	tcase_add_test(tc, client_and_server);
 	tcase_add_test(tc, client_finds_nobody);

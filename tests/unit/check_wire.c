@@ -15,6 +15,34 @@
 	"\"10.1.2.3\",\"app\":\"wiki\"}"
 #define LIST(x) "{\"transitIPs\":[" x "]}"
 
+/* In pieces it has to come out as in one. */
+static void
+same_in_pieces(const char *body, size_t len, size_t max)
+{
+	struct c25_wire_request whole = { 0 }, q = { 0 };
+	struct c25_error want = { "" }, err = { "" };
+	struct c25_buf a = { 0 }, b = { 0 };
+	struct c25_wire_pieces pieces;
+	int r = c25_wire_request_parse(&whole, body, len, &want);
+	int s = c25_wire_pieces_start(&pieces, &q, body, len, &err);
+
+	while (s == 0 && pieces.more) {
+		size_t before = q.count;
+
+		s = c25_wire_pieces_next(&pieces, &q, body, max, &err);
+		ck_assert(q.count <= before + max);
+	}
+	ck_assert_int_eq(s, r);
+	ck_assert_str_eq(err.text, want.text);
+	c25_wire_request_write(&a, whole.entries, whole.count);
+	c25_wire_request_write(&b, q.entries, q.count);
+	ck_assert_str_eq(b.data, a.data);
+	c25_buf_free(&a);
+	c25_buf_free(&b);
+	c25_wire_request_free(&whole);
+	c25_wire_request_free(&q);
+}
+
 static const struct {
 	const char *body;
 	int r;
@@ -37,6 +65,15 @@ static const struct {
 	    "\"x\":{\"y\":[]}}]}", 0,
 	    LIST("{\"transitIP\":\"1.2.3.4\",\"app\":\"a\"}") },
 	{ "{\"transitIPs\":[{}],\"transitips\":[]}", 0, "{}" },
+	{ "{\"transitIP\":[{}],\"transitIPsX\":[{}]}", 0, "{}" },
+	{ "{\"tr\\u0061nsit\\u0049Ps\":[{}]}", 0, LIST("{}") },
+	{ "{\"tr\\u0161nsitIPs\":[{}],\"tr\\ansitIPs\":[{}]}", -EINVAL,
+	    NULL },
+	{ "{\"tr\\u0161nsitIPs\":[{}],\"tr\\nnsitIPs\":[{}]}", 0, "{}" },
+	{ " { \"a\" : \"]},{\" , \"transitIPs\" : [ {} , { } ] , \"b\" : [ ]"
+	    " } ", 0, LIST("{},{}") },
+	{ "{\"transitIPs\":[{}],\"transitips\":null}", 0, "{}" },
+	{ "{\"transitIPs\":null,\"transitips\":[{}]}", 0, LIST("{}") },
 	{ LIST("{\"app\":\"a\",\"App\":\"b\"}"), 0, LIST("{\"app\":\"b\"}") },
 	{ LIST("{\"app\":\"a\",\"App\":null}"), 0, LIST("{\"app\":\"a\"}") },
 	{ LIST("{\"transitIP\":\"FD25::0001\",\"destinationIP\":"
@@ -98,6 +135,8 @@ START_TEST(request)
 		ck_assert_uint_eq(q.count, 0);
 		ck_assert_str_ne(err.text, "");
 	}
+	for (size_t max = 1; max < 4; max++)
+		same_in_pieces(body, strlen(body), max);
 	c25_buf_free(&out);
 	c25_wire_request_free(&q);
 }
@@ -126,6 +165,7 @@ START_TEST(the_longest_entry_is_written)
 	ck_assert_str_eq(q.entries[2].app, app);
 	ck_assert_str_eq(q.entries[2].domain, domain);
 	ck_assert(c25_addr_eq(&q.entries[2].transit, &six));
+	same_in_pieces(out.data, out.len, 2);
 	c25_buf_free(&out);
 	c25_wire_request_free(&q);
 }
@@ -143,15 +183,55 @@ START_TEST(too_large)
 	c25_buf_lit(&b, "]}");
 	ck_assert_int_eq(c25_wire_request_parse(&q, b.data, b.len, &err),
 	    -E2BIG);
+	same_in_pieces(b.data, b.len, 1000);
 	while (b.len <= C25_WIRE_BODY_MAX)
 		c25_buf_lit(&b, " ");
 	ck_assert_int_eq(c25_wire_request_parse(&q, b.data, b.len, &err),
 	    -E2BIG);
+	same_in_pieces(b.data, b.len, 1000);
 	c25_buf_clear(&b);
 	for (unsigned i = 0; i < 100000; i++)
 		c25_buf_lit(&b, "[");
 	ck_assert_int_eq(c25_wire_request_parse(&q, b.data, b.len, &err),
 	    -EINVAL);
+	same_in_pieces(b.data, b.len, 1000);
+	c25_buf_free(&b);
+	c25_wire_request_free(&q);
+}
+END_TEST
+
+/* One entry must not take as long as all of a body, however long it is. */
+START_TEST(a_piece_has_an_end)
+{
+	struct c25_wire_request q = { 0 };
+	struct c25_wire_pieces pieces;
+	struct c25_error err = { "" };
+	struct c25_buf b = { 0 };
+
+	c25_buf_lit(&b, "{\"transitIPs\":[{},{\"x\":[1");
+	for (int i = 1; i < C25_WIRE_VALUES_MAX - 2; i++)
+		c25_buf_lit(&b, ",1");
+	c25_buf_lit(&b, "],\"app\":\"");
+	for (int i = 0; i < C25_WIRE_VALUES_MAX; i++)
+		c25_buf_lit(&b, ",[{\\\"");
+	c25_buf_lit(&b, "\"}]}");
+	same_in_pieces(b.data, b.len, 1);
+	c25_buf_clear(&b);
+	c25_buf_lit(&b, "{\"transitIPs\":[{},{\"x\":[1");
+	for (int i = 1; i < C25_WIRE_VALUES_MAX; i++)
+		c25_buf_lit(&b, ",1");
+	c25_buf_lit(&b, "]}]}");
+	ck_assert_int_eq(c25_wire_pieces_start(&pieces, &q, b.data, b.len,
+	    &err), 0);
+	ck_assert_int_eq(c25_wire_pieces_next(&pieces, &q, b.data, 1,
+	    &err), 0);
+	ck_assert_uint_eq(q.count, 1);
+	ck_assert_int_eq(c25_wire_pieces_next(&pieces, &q, b.data, 1,
+	    &err), -E2BIG);
+	ck_assert_str_eq(err.text, "transitIPs[1] has too many values in it: "
+	    "at most 32768");
+	ck_assert_uint_eq(q.count, 0);
+	ck_assert(!pieces.more);
 	c25_buf_free(&b);
 	c25_wire_request_free(&q);
 }
@@ -259,7 +339,6 @@ START_TEST(mutations)
 {
 	unsigned seed = (unsigned)time(NULL) * 31 + (unsigned)_i;
 	const char *good = LIST(ENTRY ",{\"code\":1,\"message\":\"m\"}");
-	struct c25_wire_request q = { 0 };
 	struct c25_wire_response p = { 0 };
 	struct c25_error err;
 	char body[256];
@@ -275,10 +354,9 @@ START_TEST(mutations)
 		}
 		if (n % 5 == 0)
 			len = (seed >> 9) % len;
-		(void)!c25_wire_request_parse(&q, body, len, &err);
+		same_in_pieces(body, len, 1);
 		(void)!c25_wire_response_parse(&p, body, len, 2, &err);
 	}
-	c25_wire_request_free(&q);
 	c25_wire_response_free(&p);
 }
 END_TEST
@@ -293,6 +371,7 @@ main(void)
 	ADD_ROWS(tc, request, request_rows);
 	tcase_add_test(tc, the_longest_entry_is_written);
 	tcase_add_test(tc, too_large);
+	tcase_add_test(tc, a_piece_has_an_end);
 	ADD_ROWS(tc, response, response_rows);
 	tcase_add_test(tc, response_messages_are_tamed);
 	tcase_add_test(tc, response_is_written);

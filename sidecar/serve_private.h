@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * serve_private.h - between the files behind serve.h; nobody else includes
+ * it.
+ *
+ *   serve.c          who may ask, and what the configuration allows
+ *   serve_decide.c   the entries of a request, one after the other
+ *   serve_request.c  a request and its answer
+ *   serve_long.c     ... one that takes several turns
+ */
+#ifndef CONN25_SERVE_PRIVATE_H
+#define CONN25_SERVE_PRIVATE_H
+
+#include "guard.h"
+#include "serve.h"
+
+/* A request that is being decided. Reused; starts as all zero. */
+struct c25_serve_work {
+	struct c25_wire_request request;
+	uint8_t *codes;			/* of its entries */
+	uint8_t *verdicts;		/* beside them; enum c25_verdict */
+	size_t code_size;
+	uint32_t *seen;			/* hash set of entry index + 1 */
+	size_t seen_size;		/* allocated */
+	size_t seen_mask;		/* of the part in use */
+};
+
+enum c25_serve_phase {
+	C25_LONG_NEW,
+	C25_LONG_READ,			/* entries from the body */
+	C25_LONG_LOOK,			/* for what has to be looked up */
+	C25_LONG_DECIDE,
+};
+
+/* A request that takes several turns, or waits for one that does. */
+struct c25_serve_long {
+	struct c25_serve_long *next;	/* under way, or waiting likewise */
+	struct c25_serve_long *waiting;	/* for this one, in their order */
+	size_t waiting_count;
+	struct c25_http_later *later;	/* it waits for another one */
+	uint32_t store;			/* whose: index in the mapping store */
+	uint64_t since_us;		/* when it came */
+	enum c25_serve_phase phase;
+	size_t at;			/* entries that have been through it */
+	uint64_t generation;		/* ... by this configuration */
+	struct c25_wire_pieces pieces;
+	struct c25_serve_work work;
+	struct c25_verify_wait *wait;	/* not started */
+	struct c25_buf out;		/* results so far */
+};
+
+struct c25_serve_peer {
+	uint32_t store;			/* index in the mapping store */
+	bool has[2];			/* an address of v4, v6 */
+	uint64_t logged_ms;		/* last line about a refusal, 0: none */
+	uint64_t unlogged;		/* refusals since */
+};
+
+struct c25_serve {
+	const struct c25_config *cfg;	/* NULL: no connector role */
+	struct c25_mappings *mappings;
+	struct c25_guard *guard;	/* signatures */
+	struct c25_verify *verify;	/* destinations */
+	struct c25_serve_source *sources;	/* sorted by address */
+	size_t source_count;
+	struct c25_serve_app *apps;	/* sorted by name */
+	uint32_t *app_store;		/* by config index: in the store */
+	struct c25_serve_peer *peers;	/* by config index */
+	uint32_t *store_peer;		/* by index in the store: config index
+					 * + 1, 0: not in the configuration */
+	uint32_t stores;		/* in that array */
+	struct c25_addr *own;		/* sorted */
+	size_t own_count;
+	bool own_fixed;			/* c25_serve_own_set() */
+	uint64_t own_due_ms;
+	struct c25_serve_work work;	/* of what is decided at once */
+	struct c25_serve_long *longs;	/* under way, one of a peer */
+	size_t long_count;
+	uint64_t generation;		/* of the configuration */
+	uint8_t key[16];
+	char epoch[C25_SERVE_EPOCH_MAX];
+	uint32_t restored;		/* the peer of the last restored */
+	void (*before_reply)(void *ctx);	/* or NULL */
+	void *before_reply_ctx;
+	struct c25_serve_stats stats;
+};
+
+/* ---- serve.c ------------------------------------------------------------- */
+
+/* Returns: its index in the configuration, or C25_APP_NONE. */
+uint32_t c25_serve_find_app(const struct c25_serve *s, const char *name);
+
+/* The checks of one entry that depend neither on what else is in its request
+ * nor on lookups, in the order of DESIGN 8. *app is its app's index. */
+enum c25_wire_code c25_serve_check(const struct c25_serve *s, uint32_t peer,
+	const struct c25_wire_entry *e, uint32_t *app);
+
+/* ---- serve_decide.c ------------------------------------------------------ */
+
+/* Room for deciding as many entries, and none of them seen. Returns: 0;
+ * -ENOMEM. */
+int c25_serve_work_start(struct c25_serve_work *w, size_t count)
+	__attribute__((warn_unused_result));
+void c25_serve_work_free(struct c25_serve_work *w);
+
+/* Decide about entries from .. to - 1; what is before them was decided. */
+void c25_serve_decide(struct c25_serve *s, uint32_t peer,
+	struct c25_serve_work *w, const struct c25_wire_entry *entries,
+	size_t from, size_t to, uint64_t now_ms);
+
+/* Count what was decided. */
+void c25_serve_count(struct c25_serve *s, const uint8_t *codes, size_t count);
+
+/* Add the results of entries from .. to - 1, and what is around all. */
+void c25_serve_write(struct c25_buf *out, struct c25_serve_work *w,
+	size_t from, size_t to);
+
+/* Let `wait` wait for what has to be looked up of these entries. */
+void c25_serve_look(struct c25_serve *s, uint32_t peer,
+	const struct c25_wire_entry *entries, size_t count, uint64_t now_ms,
+	struct c25_verify_wait *wait);
+
+/* ---- serve_long.c -------------------------------------------------------- */
+
+/* Is it for c25_serve_long()? Any request is while the peer has one there. */
+bool c25_serve_is_long(const struct c25_serve *s, uint32_t peer,
+	const struct c25_http_request *q);
+
+/*
+ * Some of an admitted request, whose state becomes a struct c25_serve_long.
+ * Returns: 200 and `out`; 0: later; -EBUSY: it has to come again (503); or as
+ * c25_wire_request_parse().
+ */
+int c25_serve_long(struct c25_serve *s, uint32_t peer,
+	const struct c25_http_request *q, uint64_t now_ms,
+	struct c25_buf *out, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/* It has its answer, or doesn't need one any more. */
+void c25_serve_long_end(struct c25_serve *s, struct c25_serve_long *l);
+
+#endif
