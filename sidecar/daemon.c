@@ -15,7 +15,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "compile.h"
+#include "client.h"
 #include "confine.h"
 #include "conn25/log.h"
 #include "listeners.h"
@@ -23,18 +23,10 @@
 #include "rundir.h"
 #include "verbs.h"
 
-/* Slots looked at while the table's lock is held once. */
-#define RECLAIM_SLOTS 4096
-
 /* ---- messages ---------------------------------------------------------- */
 
-/* Log a message, and add it to the reply of `reload` if there is one. */
-static void
-tell(struct c25_buf *out, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void
-tell(struct c25_buf *out, const char *format, ...)
+void
+c25_daemon_tell(struct c25_buf *out, const char *format, ...)
 {
 	char text[C25_CONFIG_LINE_MAX];
 	va_list ap;
@@ -55,59 +47,28 @@ tell_restart(const struct c25_daemon *d, const struct c25_config *cfg,
 	const char *old_group = d->cfg->group, *old_user = d->cfg->user;
 
 	if (strcmp(cfg->run_dir, d->run_dir) != 0)
-		tell(out, "warning: runDir: stays %s until conn25d is "
-			"restarted", d->run_dir);
+		c25_daemon_tell(out, "warning: runDir: stays %s until "
+			"conn25d is restarted", d->run_dir);
 	if (strcmp(cfg->state_dir, d->state_dir) != 0)
-		tell(out, "warning: stateDir: stays %s until conn25d is "
-			"restarted", d->state_dir);
+		c25_daemon_tell(out, "warning: stateDir: stays %s until "
+			"conn25d is restarted", d->state_dir);
 	if (d->privileges.root && strcmp(cfg->user == NULL ? "" : cfg->user,
 			old_user == NULL ? "" : old_user) != 0)
-		tell(out, "warning: user: stays %s until conn25d is "
-			"restarted", d->privileges.user);
+		c25_daemon_tell(out, "warning: user: stays %s until "
+			"conn25d is restarted", d->privileges.user);
 	if (d->privileges.root && strcmp(cfg->group == NULL ? "" : cfg->group,
 			old_group == NULL ? "" : old_group) != 0)
-		tell(out, "warning: group: stays as it was until conn25d is "
-			"restarted");
+		c25_daemon_tell(out, "warning: group: stays as it was until "
+			"conn25d is restarted");
 	if (d->table != NULL && c25_config_is_client(cfg) &&
 			cfg->table.max_assignments !=
 			c25_table_capacity(d->table))
-		tell(out, "warning: table.maxAssignments: stays %u until "
-			"conn25d is restarted",
+		c25_daemon_tell(out, "warning: table.maxAssignments: stays "
+			"%u until conn25d is restarted",
 			c25_table_capacity(d->table));
 }
 
-/* ---- the table and what is around it: the client role ------------------ */
-
-/* Somebody rang, or the table says that there is work. */
-static void
-on_work(void *ctx)
-{
-	struct c25_daemon *d = ctx;
-
-	if (d->pusher != NULL)
-		c25_pusher_work(d->pusher);
-}
-
-/* The pusher changed push states. */
-static void
-on_changed(void *ctx)
-{
-	struct c25_daemon *d = ctx;
-
-	c25_doorbell_ring(d->doorbell);
-}
-
-/* The module made an assignment; NULL: some that we weren't told of, and are
- * told of one by one as the pusher finds them. */
-static void
-on_seen(void *ctx, const struct c25_assignment *a)
-{
-	struct c25_daemon *d = ctx;
-
-	c25_nat_seen(d->nat, a);
-	if (d->keep != NULL && a != NULL)
-		c25_keep_put(d->keep, a);
-}
+/* ---- the loop --------------------------------------------------------- */
 
 /* Before each sleep of the loop: nothing may be left undone. */
 static bool
@@ -117,277 +78,13 @@ may_sleep(void *ctx)
 	bool sleep = true;
 
 	if (d->table != NULL && !c25_table_sleep(d->table)) {
-		on_work(d);
+		c25_client_work(d);
 		sleep = false;
 	}
 	if (!c25_nat_flush(d->nat))
 		sleep = false;
 	c25_doorbell_flush(d->doorbell);
 	return sleep;
-}
-
-static void
-on_reclaim(void *ctx)
-{
-	struct c25_daemon *d = ctx;
-	int r = c25_table_reclaim(d->table, RECLAIM_SLOTS);
-
-	if (r < 0 && !d->reclaim_told) {
-		d->reclaim_told = true;
-		c25_log(C25_LOG_ERROR, "table: can't be reclaimed: %s: stop "
-			"conn25d, move %s/%s away and start again",
-			strerror(-r), d->run_dir, C25_TABLE_FILE);
-	} else if (r > 0) {
-		c25_log(C25_LOG_DETAIL, "table: %d assignments are over", r);
-		if (d->keep != NULL)
-			c25_keep_freed(d->keep);
-	}
-	/* there may be more, if it freed as many as it may have looked at */
-	c25_timer_set(&d->reclaim, r > RECLAIM_SLOTS / 2 ? 0 :
-		C25_RECLAIM_MS);
-}
-
-/* Put another table in the place of the one that is there. */
-static int
-table_migrate(struct c25_daemon *d, uint32_t want, struct c25_error *err)
-{
-	int r = c25_table_migrate(d->run_dir, want, d->gid, &d->table, err);
-
-	if (r == 0)
-		c25_log(C25_LOG_INFO, "table: %s/%s made anew for %u "
-			"assignments, with all that were in it", d->run_dir,
-			C25_TABLE_FILE, want);
-	return r;
-}
-
-/* The table that is there has room for another number: change that. If it
- * can't be, it is used as it is. */
-static void
-table_resize(struct c25_daemon *d, uint32_t want, struct c25_buf *out)
-{
-	struct c25_table *old = d->table;
-	struct c25_error err = { "" };
-
-	d->table = NULL;
-	if (table_migrate(d, want, &err) == 0) {
-		c25_table_detach(old);
-		return;
-	}
-	tell(out, "warning: table.maxAssignments: stays %u: %s",
-		c25_table_capacity(old), err.text);
-	d->table = old;
-}
-
-/* Make way for a new table where there is one that can't be read. */
-static int
-table_set_aside(struct c25_daemon *d, struct c25_error *why)
-{
-	struct c25_error err = { "" };
-	char kept[280];
-	int r = c25_table_set_aside(d->run_dir, kept, &err);
-
-	if (r == 0)
-		c25_log(C25_LOG_ERROR, "table: %s: it is now %s, and a new one "
-			"is filled from the database: start Unbound with the "
-			"module of this version", why->text, kept);
-	else
-		*why = err;
-	return r;
-}
-
-/* Attach to the table that is there, or make one. */
-static int
-table_open(struct c25_daemon *d, const struct c25_config *cfg,
-	struct c25_buf *out, struct c25_error *err)
-{
-	uint32_t want = cfg->table.max_assignments;
-	int r = c25_table_attach(d->run_dir, &d->table, err);
-
-	if (r == 0) {
-		c25_log(C25_LOG_INFO, "table: %s/%s attached, generation "
-			"%llu", d->run_dir, C25_TABLE_FILE,
-			(unsigned long long)c25_table_generation(d->table));
-		if ((r = c25_table_mend(d->table)) < 0)
-			return c25_fail(err, r, "table: %s/%s: damaged: can't "
-				"be locked: move it away and restart conn25d "
-				"and Unbound", d->run_dir, C25_TABLE_FILE);
-		if (r > 0)
-			c25_log(C25_LOG_INFO, "table: %s/%s looked through, "
-				"as it was found damaged or full",
-				d->run_dir, C25_TABLE_FILE);
-		if (c25_config_is_client(cfg) &&
-				c25_table_capacity(d->table) != want)
-			table_resize(d, want, out);
-		return 0;
-	}
-	/* of another version, or half way to its successor */
-	if ((r == -EPROTO || r == -EAGAIN) &&
-			(r = table_migrate(d, want, err)) == 0)
-		return 0;
-	if (r == -EPROTO) {
-		if ((r = table_set_aside(d, err)) != 0)
-			return r;
-	} else if (r == -ESTALE)
-		c25_log(C25_LOG_INFO, "table: %s/%s is from before the last "
-			"reboot: making a new one", d->run_dir,
-			C25_TABLE_FILE);
-	else if (r != -ENOENT)
-		return r;
-	r = c25_table_create(d->run_dir, want, d->gid, &d->table, err);
-	if (r == 0)
-		c25_log(C25_LOG_INFO, "table: %s/%s made for %u assignments",
-			d->run_dir, C25_TABLE_FILE, want);
-	return r;
-}
-
-/*
- * Does this configuration need a table? Without the client role only to take
- * back what an earlier conn25d published: Unbound would go by it for ever.
- */
-static bool
-needs_table(const struct c25_daemon *d, const struct c25_config *cfg)
-{
-	struct c25_table *t;
-	int r;
-
-	if (c25_config_is_client(cfg))
-		return true;
-	r = c25_table_attach(d->run_dir, &t, NULL);
-	if (r == 0)
-		c25_table_detach(t);
-	return r == 0 || r == -EAGAIN;
-}
-
-static void
-client_close(struct c25_daemon *d)
-{
-	if (d->table != NULL && c25_timer_armed(&d->reclaim))
-		c25_timer_stop(&d->reclaim);
-	c25_pusher_free(d->pusher);
-	c25_keep_free(d->keep);
-	c25_doorbell_close(d->doorbell);
-	c25_table_detach(d->table);
-	d->pusher = NULL;
-	d->keep = NULL;
-	d->doorbell = NULL;
-	d->table = NULL;
-}
-
-/* What the client role needs; the doorbell first, as it can be refused. */
-static int
-client_open(struct c25_daemon *d, const struct c25_config *cfg,
-	struct c25_buf *out, struct c25_error *err)
-{
-	char path[4096];
-	int r;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", d->run_dir,
-		C25_DOORBELL_FILE);
-	r = c25_doorbell_open(d->loop, path, d->gid, on_work, d,
-		&d->doorbell, err);
-	if (r != 0)
-		return r;
-	r = table_open(d, cfg, out, err);
-	if (r != 0)
-		goto out;
-	r = c25_pusher_new(d->loop, d->table, on_changed, on_seen, d,
-		&d->pusher);
-	if (r != 0) {
-		c25_fail(err, r, "pusher: out of memory");
-		goto out;
-	}
-	c25_pusher_resolver(d->pusher, d->names);
-	c25_timer_init(&d->reclaim, d->loop, on_reclaim, d);
-	c25_timer_set(&d->reclaim, C25_RECLAIM_MS);
-out:
-	if (r != 0)
-		client_close(d);
-	return r;
-}
-
-/* The connectors' registry indexes, in their order. */
-static int
-registry(struct c25_daemon *d, const struct c25_config *cfg,
-	uint16_t regs[static C25_CONNECTORS_MAX], struct c25_error *err)
-{
-	size_t i;
-	int r;
-
-	for (i = 0; i < cfg->connector_count; i++) {
-		r = c25_table_connector_reg(d->table,
-			cfg->connectors[i].name);
-		if (r == -ENOSPC)
-			return c25_fail(err, r, "connector %s: the table has "
-				"known %d names already: stop conn25d, "
-				"remove %s/%s (its assignments are lost) and "
-				"start again", cfg->connectors[i].name,
-				C25_CONNECTORS_MAX, d->run_dir,
-				C25_TABLE_FILE);
-		if (r < 0)
-			return c25_fail(err, r, "connector %s: can't be "
-				"registered in the table: %s",
-				cfg->connectors[i].name, strerror(-r));
-		regs[i] = (uint16_t)r;
-	}
-	return 0;
-}
-
-/* With the first policy: what an earlier conn25d knew. */
-static int
-remember(struct c25_daemon *d, struct c25_error *err)
-{
-	struct c25_policy *policy =
-		c25_push_policy(c25_pusher_push(d->pusher));
-
-	if (d->keep != NULL) {
-		c25_keep_policy(d->keep, policy);
-		return 0;
-	}
-	return c25_keep_start(c25_persist_store(d->persist), d->table,
-		policy, &d->keep, err);
-}
-
-/* Compile and publish a policy. */
-static int
-publish_policy(struct c25_daemon *d, const struct c25_config *cfg,
-	const uint16_t regs[static C25_CONNECTORS_MAX], struct c25_error *err)
-{
-	uint8_t *blob = NULL;
-	size_t len;
-	int r;
-
-	r = c25_compile(cfg, regs, c25_table_next_generation(d->table),
-		c25_table_hash_key(d->table), &blob, &len, err);
-	if (r != 0)
-		return r;
-	r = c25_table_publish(d->table, blob, len, err);
-	free(blob);
-	if (r != 0)
-		return r;
-	c25_log(C25_LOG_INFO, "policy: generation %llu published: %zu "
-		"domains of %zu apps, %zu connectors",
-		(unsigned long long)c25_table_generation(d->table),
-		cfg->domain_count, cfg->app_count, cfg->connector_count);
-	c25_doorbell_follow(d->doorbell, c25_table_generation(d->table));
-	return 0;
-}
-
-/* Publish a policy, unless start_policy() has done it, and hand it to the
- * pusher. */
-static int
-publish(struct c25_daemon *d, const struct c25_config *cfg,
-	const struct c25_certificates *certificates, struct c25_error *err)
-{
-	uint16_t regs[C25_CONNECTORS_MAX];
-	int r = registry(d, cfg, regs, err);
-
-	if (r == 0 && d->cfg != NULL)
-		r = publish_policy(d, cfg, regs, err);
-	if (r != 0)
-		return r;
-	r = c25_pusher_configure(d->pusher, cfg, regs,
-		certificates->trust, err);
-	return r != 0 ? r : remember(d, err);
 }
 
 /* ---- the key that we sign with ----------------------------------------- */
@@ -437,7 +134,7 @@ certificates_load(const struct c25_config *cfg,
 	if (r == 0 && (*certificates)->server != NULL)
 		c25_privileges_secret();
 	if (r == 0 && c25_certificates_warn(*certificates, cfg, &warning))
-		tell(out, "warning: %s", warning.text);
+		c25_daemon_tell(out, "warning: %s", warning.text);
 	return r;
 }
 
@@ -500,15 +197,15 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 		c25_key_free(key);
 		return r;
 	}
-	if (d->table == NULL && needs_table(d, cfg)) {
-		r = client_open(d, cfg, out, err);
+	if (d->table == NULL && c25_client_needed(d, cfg)) {
+		r = c25_client_open(d, cfg, out, err);
 		if (r != 0)
 			goto undo;
 		opened = true;
 	}
 	key_use(d, key);
 	if (d->table != NULL) {
-		r = publish(d, cfg, certificates, err);
+		r = c25_client_publish(d, cfg, certificates, err);
 		if (r != 0)
 			goto undo;
 	}
@@ -522,8 +219,8 @@ apply(struct c25_daemon *d, struct c25_config *cfg, struct c25_buf *out,
 	if (r != 0 && d->cfg == NULL)
 		goto undo;
 	if (r != 0)
-		tell(out, "%s: the kernel keeps the rules of before: reload "
-			"again", err->text);
+		c25_daemon_tell(out, "%s: the kernel keeps the rules of "
+			"before: reload again", err->text);
 	if (c25_resolve_commit(d->resolve))
 		c25_verify_forget(c25_serve_verify(d->serve));
 	c25_forwarding_commit(d->forwarding);
@@ -540,7 +237,7 @@ undo:
 	key_use(d, old);
 	c25_key_free(key);
 	if (opened)
-		client_close(d);
+		c25_client_close(d);
 	c25_listeners_drop(d, fresh);
 	c25_certificates_free(certificates);
 	return r;
@@ -558,12 +255,13 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 
 	r = c25_config_load(d->options->file, &cfg, &errs);
 	for (i = 0; i < c25_config_error_count(&errs); i++)
-		tell(out, "%s", c25_config_error_line(&errs, i, line));
+		c25_daemon_tell(out, "%s",
+			c25_config_error_line(&errs, i, line));
 	c25_config_errors_free(&errs);
 	if (r != 0) {
 		if (r == -EACCES)
-			tell(out, "%s: conn25d runs as user %s: let that "
-				"user read it", d->options->file,
+			c25_daemon_tell(out, "%s: conn25d runs as user %s: "
+				"let that user read it", d->options->file,
 				d->privileges.user);
 		c25_log(C25_LOG_ERROR, "reload: %s: not taken: everything "
 			"stays as it was", d->options->file);
@@ -578,7 +276,7 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 		c25_resolve_cancel(d->resolve);
 		c25_forwarding_cancel(d->forwarding);
 		c25_resolve_cancel(d->names);
-		tell(out, "%s", err.text);
+		c25_daemon_tell(out, "%s", err.text);
 		c25_log(C25_LOG_ERROR, "reload: %s: not taken: everything "
 			"stays as it was", d->options->file);
 		c25_config_free(cfg);
@@ -715,23 +413,6 @@ start_base(struct c25_daemon *d, const struct c25_config *cfg,
 		&d->control, err);
 }
 
-/* Unbound is to know the names before anything that takes its time, or may
- * fail: until then it gives their real addresses away. */
-static int
-start_policy(struct c25_daemon *d, const struct c25_config *cfg,
-	struct c25_error *err)
-{
-	uint16_t regs[C25_CONNECTORS_MAX];
-	int r;
-
-	if (!needs_table(d, cfg))
-		return 0;
-	r = client_open(d, cfg, NULL, err);
-	if (r == 0)
-		r = registry(d, cfg, regs, err);
-	return r != 0 ? r : publish_policy(d, cfg, regs, err);
-}
-
 /* What an earlier conn25d knew: before anybody can ask for it. */
 static int
 start_state(struct c25_daemon *d, const struct c25_config *cfg,
@@ -752,7 +433,7 @@ stop_all(struct c25_daemon *d)
 	c25_persist_close(d->persist);
 	c25_nat_free(d->nat, d->cfg != NULL && d->cfg->datapath.nftables &&
 		d->cfg->datapath.remove_at_stop);
-	client_close(d);
+	c25_client_close(d);
 	for (i = 0; i < C25_LISTENERS; i++)
 		c25_http_unlisten(d->listeners[i].http);
 	c25_resolve_free(d->resolve);
@@ -798,7 +479,7 @@ start(struct c25_daemon *d, const sigset_t *mask, struct c25_error *err)
 		return -EINVAL;
 	r = start_base(d, cfg, mask, err);
 	if (r == 0)
-		r = start_policy(d, cfg, err);
+		r = c25_client_start(d, cfg, err);
 	if (r == 0)
 		r = start_state(d, cfg, err);
 	if (r == 0)

@@ -123,6 +123,10 @@ int c25_daemon_run(const struct c25_daemon_options *options);
 int c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 	__attribute__((warn_unused_result));
 
+/* Log a message, and add it to the reply of `reload` unless that is NULL. */
+void c25_daemon_tell(struct c25_buf *out, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* Leave the loop after this round. */
 void c25_daemon_stop(struct c25_daemon *d);
 

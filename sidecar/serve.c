@@ -223,7 +223,7 @@ may_lead_to(const struct c25_serve *s, uint32_t app,
 	struct c25_addr inner = c25_addr_inner(destination);
 
 	return !is_mapped(destination) && !is_own(s, destination) &&
-	    !is_own(s, &inner) && !c25_addr_is_special(&inner) &&
+	    !is_own(s, &inner) &&
 	    c25_config_app_allows(s->cfg, app, destination);
 }
 

@@ -19,7 +19,7 @@ NOT_SAID = ("table/stats.c",)
 PRINTERS = [
     ("c25_fail", 2, "*"),
     ("c25_log", 1, "*"),
-    ("tell", 1, "sidecar/daemon.c"),
+    ("c25_daemon_tell", 1, "*"),
     ("tell", 1, "sidecar/datapath.c"),
     ("warn", 1, "sidecar/datapath_host.c"),
     ("c25_config_error_add", 3, "*"),
