@@ -318,5 +318,5 @@ c25_addr_is_forbidden(const struct c25_addr *a)
 	for (size_t i = 0; i < sizeof(metadata_v6) / 16; i++)
 		if (memcmp(b, metadata_v6[i], 16) == 0)
 			return true;
-	return b[0] == 0xfe && (b[1] & 0xc0) == 0xc0;	/* site-local */
+	return false;
 }

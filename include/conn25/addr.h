@@ -111,10 +111,10 @@ bool c25_addr_is_special(const struct c25_addr *a);
 
 /*
  * Addresses that a connector never leads to: the special ones, those reserved
- * (240.0.0.0/4) and site-local (fec0::/10), where clouds have metadata outside
- * link-local, and what leads to one of these as IPv4-compatible, 6to4 and
- * NAT64 address.
- * Ref: RFC 1112 4, RFC 3879, RFC 4291 2.5.5.1, RFC 3056, RFC 6052.
+ * (240.0.0.0/4), where clouds have metadata outside link-local, and what leads
+ * to one of these as IPv4-compatible, 6to4 and NAT64 address. Site-local ones
+ * (fec0::/10) are like any others since RFC 3879.
+ * Ref: RFC 1112 4, RFC 4291 2.5.5.1, RFC 3056, RFC 6052.
  */
 bool c25_addr_is_forbidden(const struct c25_addr *a);
 

@@ -213,7 +213,7 @@ static const struct {
 	/* reserved, site-local */
 	{ "239.255.255.255", true }, { "240.0.0.0", true },
 	{ "250.1.2.3", true }, { "::ffff:240.0.0.1", true },
-	{ "fec0::1", true }, { "feff::1", true }, { "fe7f::1", false },
+	{ "fec0::1", false }, { "febf::1", true }, { "fe7f::1", false },
 	/* metadata */
 	{ "100.100.100.200", true }, { "100.100.100.199", false },
 	{ "100.100.100.201", false }, { "192.0.0.192", true },
