@@ -44,7 +44,6 @@ int
 c25_serve_new(struct c25_serve **out, struct c25_error *err)
 {
 	struct c25_serve *s = calloc(1, sizeof(*s));
-	uint8_t id[EPOCH_BYTES];
 
 	*out = NULL;
 	if (s == NULL || (s->guard = c25_guard_new(wall_s())) == NULL ||
@@ -54,9 +53,7 @@ c25_serve_new(struct c25_serve **out, struct c25_error *err)
 		return c25_fail(err, -ENOMEM, "out of memory");
 	}
 	randombytes_buf(s->key, sizeof(s->key));
-	randombytes_buf(id, sizeof(id));
-	for (size_t i = 0; i < sizeof(id); i++)
-		(void)snprintf(s->epoch + 2 * i, 3, "%02x", id[i]);
+	c25_serve_epoch_renew(s);
 	*out = s;
 	return 0;
 }
@@ -253,12 +250,14 @@ c25_serve_check(const struct c25_serve *s, uint32_t peer,
 	return C25_WIRE_OK;
 }
 
-/* Drop the mappings that the present configuration doesn't allow. */
+/* Drop the mappings that the present configuration doesn't allow. Who sent
+ * them shall see that they are gone, and why. */
 static void
 drop_disallowed(struct c25_serve *s)
 {
 	struct c25_mapping it;
 	size_t cursor = 0;
+	bool dropped = false;
 
 	while (c25_mappings_next(s->mappings, &cursor, &it)) {
 		struct c25_wire_entry e = { .transit = it.transit,
@@ -268,9 +267,11 @@ drop_disallowed(struct c25_serve *s)
 
 		if (s->cfg == NULL || peer == 0 ||
 		    c25_serve_check(s, peer - 1, &e, &app) != C25_WIRE_OK)
-			(void)c25_mappings_drop(s->mappings, it.peer_index,
-			    &it.transit);
+			dropped = c25_mappings_drop(s->mappings,
+			    it.peer_index, &it.transit) == 0 || dropped;
 	}
+	if (dropped)
+		c25_serve_epoch_renew(s);
 }
 
 int
@@ -430,6 +431,16 @@ const char *
 c25_serve_epoch(const struct c25_serve *s)
 {
 	return s->epoch;
+}
+
+void
+c25_serve_epoch_renew(struct c25_serve *s)
+{
+	uint8_t id[EPOCH_BYTES];
+
+	randombytes_buf(id, sizeof(id));
+	for (size_t i = 0; i < sizeof(id); i++)
+		(void)snprintf(s->epoch + 2 * i, 3, "%02x", id[i]);
 }
 
 void

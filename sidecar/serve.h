@@ -166,9 +166,14 @@ void c25_serve_before_reply(struct c25_serve *s, void (*fn)(void *ctx),
 /*
  * Response header Conn25-Epoch: random, made by c25_serve_new(), unless the
  * mappings are those of an earlier conn25d: then it goes on with its epoch.
+ * Renewed when mappings were dropped before their time, by a reload or by an
+ * administrator: clients then send all that they have again, within a second
+ * or so, and see what is refused now. A restart may bring the epoch of before
+ * back, which is another one for them as well.
  */
 #define C25_SERVE_EPOCH_MAX 33		/* with its NUL */
 const char *c25_serve_epoch(const struct c25_serve *s);
+void c25_serve_epoch_renew(struct c25_serve *s);
 void c25_serve_epoch_set(struct c25_serve *s, const char *epoch);
 
 struct c25_serve_stats {

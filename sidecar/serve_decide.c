@@ -131,9 +131,10 @@ decide(struct c25_serve *s, uint32_t peer, const struct c25_wire_entry *e,
 /* Say what was refused: an administrator of this host can change it. */
 static void
 tell_refused(struct c25_serve *s, uint32_t peer,
-    const struct c25_wire_entry *e, enum c25_wire_code code, uint64_t now_ms)
+    const struct c25_wire_entry *e, enum c25_wire_code code,
+    enum c25_verdict verdict, uint64_t now_ms)
 {
-	char addr[C25_ADDR_TEXT_MAX];
+	char addr[C25_ADDR_TEXT_MAX], text[C25_VERIFY_TEXT_MAX];
 	struct c25_serve_peer *p = &s->peers[peer];
 
 	p->unlogged++;
@@ -143,6 +144,9 @@ tell_refused(struct c25_serve *s, uint32_t peer,
 	c25_log(C25_LOG_INFO, "peer %s: %s of app %.64s is refused, code %u: "
 	    "%s (%llu such since the last message)", s->cfg->peers[peer].name,
 	    c25_addr_format(&e->destination, addr), e->app, code,
+	    verdict != C25_VERDICT_OK ? c25_verify_text(verdict, e->domain,
+	    text) : code == C25_WIRE_OTHER ? "not among the app's "
+	    "\"destinations\", never allowed, or the peer has too many" :
 	    c25_wire_message(code), (unsigned long long)p->unlogged);
 	p->unlogged = 0;
 }
@@ -165,7 +169,8 @@ c25_serve_decide(struct c25_serve *s, uint32_t peer, struct c25_serve_work *w,
 		w->codes[i] = code;
 		w->verdicts[i] = verdict;
 		if (code != C25_WIRE_OK)
-			tell_refused(s, peer, &entries[i], code, now_ms);
+			tell_refused(s, peer, &entries[i], code, verdict,
+			    now_ms);
 	}
 }
 

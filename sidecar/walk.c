@@ -378,6 +378,8 @@ walk_end(struct walk *w, struct c25_control_reply *r)
 {
 	unsigned long found = w->assignments_found + w->mappings_found;
 
+	if (w->drop && w->mappings_found > 0)
+		c25_serve_epoch_renew(w->d->serve);
 	if (w->drop && found > 0)
 		c25_buf_format(&r->text, "dropped %lu assignment%s, %lu "
 			"mapping%s\n", w->assignments_found,

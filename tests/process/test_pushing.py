@@ -195,3 +195,30 @@ def test_changed_url_at_reload_sends_everything_there(fresh, fake):
     wait_for(lambda: {e["destinationIP"] for e in second.entries()}
              == {"10.1.0.1", "10.1.0.2"}, "the mappings at the new address")
     wait_ready(world)
+
+
+@pytest.mark.parametrize("forget", ["drop", "reload"])
+def test_what_a_connector_was_made_to_forget_is_sent_again(fresh, forget):
+    """By an administrator, or by a configuration that didn't allow it."""
+    world = fresh()
+    world.magic("wiki.corp.example")
+    world.wait_mapped()
+    mappings = {(m.transit, m.destination)
+                for m in world.connector.mappings()}
+    if forget == "drop":
+        world.connector.control("drop", min(mappings)[0])
+    else:
+        before = world.connector.config
+        world.connector.configure(dict(before, apps=[
+            dict(app, destinations=["10.99.0.0/16"])
+            for app in before["apps"]]))
+        world.connector.reload()
+        assert not world.connector.mappings()
+        wait_for(lambda: "refused" in world.client.control("list_connectors")
+                 or world.client.stat("assignments.pending") > 0,
+                 "the client to see that they are gone")
+        world.connector.configure(before)
+        world.connector.reload()
+    wait_for(lambda: {(m.transit, m.destination)
+                      for m in world.connector.mappings()} == mappings,
+             "the same mappings once more", 20)
