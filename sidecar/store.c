@@ -67,6 +67,10 @@ struct c25_store {
 	uint64_t sweep_begun_ms;
 	uint64_t sweep_next_ms;		/* not before */
 	struct c25_store_cursor sweep_at;	/* the writer's */
+	/* who is asked in the next walk, and in the one under way, which is
+	 * the writer's alone */
+	bool (*alive_next)(void *ctx, const struct c25_addr *magic);
+	void *alive_next_ctx;
 	bool (*alive)(void *ctx, const struct c25_addr *magic);
 	void *alive_ctx;
 	struct c25_store_stats stats;	/* pending: of the batch */
@@ -216,8 +220,8 @@ c25_store_sweep_assignments(struct c25_store *s,
 	bool (*alive)(void *ctx, const struct c25_addr *magic), void *ctx)
 {
 	(void)pthread_mutex_lock(&s->mutex);
-	s->alive = alive;
-	s->alive_ctx = ctx;
+	s->alive_next = alive;
+	s->alive_next_ctx = ctx;
 	s->sweep_more = true;
 	if (s->sweep_next_ms <= monotonic_ms())
 		(void)pthread_cond_signal(&s->work);
@@ -237,6 +241,8 @@ sweep_due(struct c25_store *s)
 		return false;
 	s->sweep = true;
 	s->sweep_more = false;
+	s->alive = s->alive_next;
+	s->alive_ctx = s->alive_next_ctx;
 	s->sweep_begun_ms = now;
 	memset(&s->sweep_at, 0, sizeof(s->sweep_at));
 	return true;
