@@ -253,21 +253,32 @@ c25_rebuild(struct c25_table *t)
 	c25_step();
 }
 
+/* Does each pool count what its bitmap says? If not, addresses that are in use
+ * may have been handed out again, which nobody else would notice. */
+static bool
+pools_sound(const struct c25_table *t)
+{
+	for (unsigned i = 0; i < C25_POOLS_MAX; i++)
+		if (!c25_pool_sound(t, (uint16_t)i))
+			return false;
+	return true;
+}
+
 int
 c25_table_mend(struct c25_table *t)
 {
-	int r;
+	int r = c25_lock(t), due;
 
-	if (atomic_load(&t->h->doubtful) == 0)
-		return 0;
-	if ((r = c25_lock(t)) != 0)
+	if (r != 0)
 		return r;
-	atomic_store(&t->h->doubtful, 0);
-	/* where the used slots end may be wrong, too */
-	atomic_store(&t->h->watermark, t->l.capacity);
-	c25_rebuild(t);
+	due = atomic_exchange(&t->h->doubtful, 0) != 0 || !pools_sound(t);
+	if (due) {
+		/* where the used slots end may be wrong, too */
+		atomic_store(&t->h->watermark, t->l.capacity);
+		c25_rebuild(t);
+	}
 	c25_unlock(t);
-	return 1;
+	return due;
 }
 
 void

@@ -143,6 +143,35 @@ START_TEST(mended)
 }
 END_TEST
 
+/* Addresses that are in use are free by the bitmap: they are handed out a
+ * second time, and each has one owner again when conn25d has started. */
+START_TEST(no_address_stays_with_two)
+{
+	enum c25_pool_kind kind = _i == 0 ? C25_POOL_V4_MAGIC :
+	    C25_POOL_V4_TRANSIT;
+	struct c25_pool_d *pool = &f.t->h->pools[kind];
+	uint8_t *bits = f.t->base + f.t->l.arena + pool->off_bytes;
+	struct c25_assignment a, twin;
+	struct c25_error err = { "" };
+	int twins = 0;
+
+	memset(bits, 0, BEFORE / 8);
+	pool->cursor = 0;
+	for (int i = BEFORE; i < CAPACITY; i++)
+		ck_assert_int_eq(reserve(i, &a), 0);
+	ck_assert_int_eq(c25_table_mend(f.t), 1);
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+	for (int i = 0; i < CAPACITY; i++) {
+		ck_assert_int_eq(reserve(i, &a), 0);
+		twins += a.created;
+		ck_assert_int_eq(c25_table_by_magic(f.t, &a.magic, &twin), 0);
+		ck_assert_int_eq(twin.ref.slot, a.ref.slot);
+	}
+	ck_assert_int_eq(twins, BEFORE / 8 * 8);
+	ck_assert_int_eq(c25_table_mend(f.t), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -152,6 +181,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	ADD_ROWS(tc, cut_is_noticed_before_it_hurts, cuts);
 	ADD_ROWS(tc, mended, harms);
+	tcase_add_loop_test(tc, no_address_stays_with_two, 0, 2);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
