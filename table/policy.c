@@ -309,11 +309,11 @@ c25_policy_has_pool(const struct c25_policy *p, enum c25_family family)
 	return p->magic[six] && p->transit[six];
 }
 
-bool
-c25_policy_in_magic(const struct c25_policy *p, const struct c25_addr *a)
+/* Is the address in a pool of this kind? */
+static bool
+in_pool(const struct c25_policy *p, enum c25_pool_kind kind,
+    const struct c25_addr *a)
 {
-	enum c25_pool_kind kind = a->family == C25_V6 ? C25_POOL_V6_MAGIC :
-	    C25_POOL_V4_MAGIC;
 	size_t low = 0, high = p->h->ranges.count;
 
 	while (low < high) {		/* the last range that starts <= a */
@@ -329,6 +329,20 @@ c25_policy_in_magic(const struct c25_policy *p, const struct c25_addr *a)
 			return p->ranges[mid].kind == kind;
 	}
 	return false;
+}
+
+bool
+c25_policy_in_magic(const struct c25_policy *p, const struct c25_addr *a)
+{
+	return in_pool(p, a->family == C25_V6 ? C25_POOL_V6_MAGIC :
+	    C25_POOL_V4_MAGIC, a);
+}
+
+bool
+c25_policy_in_transit(const struct c25_policy *p, const struct c25_addr *a)
+{
+	return in_pool(p, a->family == C25_V6 ? C25_POOL_V6_TRANSIT :
+	    C25_POOL_V4_TRANSIT, a);
 }
 
 const char *

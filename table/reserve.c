@@ -310,6 +310,14 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 		r = take_all(t, &d, &k, &former, full);
 	if (r != 0)
 		return r;
+	/* the policy is the handle's own copy, the pools are anybody's */
+	if (!c25_policy_in_magic(policy, &k.magic) ||
+	    !c25_policy_in_transit(policy, &k.transit)) {
+		if (former != C25_NIL)
+			k.magic.family = k.transit.family = C25_UNSET;
+		c25_give_back(t, &k);
+		return -EUCLEAN;
+	}
 	expect_buckets(t, &k);
 	seq = c25_commit(t, &d, &k, &c);
 	c25_link(t, k.slot, &c);

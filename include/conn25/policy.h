@@ -152,8 +152,10 @@ bool c25_policy_excluded(const struct c25_policy *p,
 /* May this family be rewritten, that is, are there magic and transit pools? */
 bool c25_policy_has_pool(const struct c25_policy *p, enum c25_family family);
 
-/* Is the address inside a magic pool (of its family)? */
+/* Is the address inside a magic pool, or a transit pool, of its family? */
 bool c25_policy_in_magic(const struct c25_policy *p,
+	const struct c25_addr *a);
+bool c25_policy_in_transit(const struct c25_policy *p,
 	const struct c25_addr *a);
 
 /* The name of an app, or NULL when there is no such index. */

@@ -172,6 +172,30 @@ START_TEST(no_address_stays_with_two)
 }
 END_TEST
 
+/* The pools of the table say something else than the policy. */
+START_TEST(only_addresses_of_the_policy)
+{
+	struct c25_poolset_d *set = c25_poolset(f.t,
+	    (unsigned)(atomic_load(&f.t->h->p.current) & 1));
+	struct c25_assignment a;
+	struct c25_error err = { "" };
+
+	ck_assert_uint_eq(set->count, 2);
+	set->ranges[_i].first[1] ^= 1;
+	set->ranges[_i].last[1] ^= 1;
+	for (int i = BEFORE; i < CAPACITY + 10; i++)
+		ck_assert_int_eq(reserve(i, &a), -EUCLEAN);
+	fx_publish(&f);
+	ck_assert_int_eq(c25_table_mend(f.t), 1);
+	for (int i = 0; i < CAPACITY; i++) {
+		ck_assert_int_eq(reserve(i, &a), 0);
+		ck_assert(c25_policy_in_magic(f.p, &a.magic));
+		ck_assert(c25_policy_in_transit(f.p, &a.transit));
+	}
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -182,6 +206,7 @@ main(void)
 	ADD_ROWS(tc, cut_is_noticed_before_it_hurts, cuts);
 	ADD_ROWS(tc, mended, harms);
 	tcase_add_loop_test(tc, no_address_stays_with_two, 0, 2);
+	tcase_add_loop_test(tc, only_addresses_of_the_policy, 0, 2);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
