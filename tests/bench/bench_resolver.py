@@ -18,6 +18,7 @@ from resolving import (Field, dnsperf, median, names, output, pin, quantile)
 PARTS = ["cached", "tcp", "uncached", "threads", "latency", "scale"]
 QUICK = ["cached", "uncached"]
 KINDS = "unmatched", "matched"
+KNOWN = "stock", "ours"
 
 
 class Bench:
@@ -34,6 +35,8 @@ class Bench:
                                  table=1 << 20)
         self.sides = {"stock": self.field.stock(world, threads),
                       "ours": world.unbound}
+        if threads == 1:
+            self.sides["floor"] = self.field.floor(world)
         for unbound in self.sides.values():
             if threads == 1:
                 pin(unbound.process, 1)
@@ -43,34 +46,40 @@ class Bench:
         """What runs takes part of the memory and of the second core."""
         self.field.worlds.pop().close()
 
-    def in_turn(self, run):
-        """run(unbound) on both sides. Returns the results by side, paired."""
-        found = {side: [] for side in self.sides}
+    def in_turn(self, run, sides=None):
+        """run(unbound) on the sides. Returns the results by side, paired."""
+        found = {side: [] for side in sides or self.sides}
         for number in range(self.pairs):
-            order = list(self.sides)
+            order = list(found)
             for side in order if number % 2 else reversed(order):
                 found[side].append(run(self.sides[side]))
         return found
 
-    def compare(self, suffix, run):
-        """What the runs of dnsperf say of both."""
-        found = self.in_turn(run)
+    def compare(self, suffix, run, sides=KNOWN):
+        """What the runs of dnsperf say of these."""
+        found = self.in_turn(run, sides)
         for side, runs in found.items():
             output(f"resolver.qps.{side}.{suffix}",
                    median(r.qps for r in runs), "queries/s", 0)
             output(f"resolver.cpu.{side}.{suffix}",
                    median(r.cpu_us for r in runs), "us/query", 3)
-        pairs = list(zip(found["ours"], found["stock"]))
-        output(f"ratio.qps.{suffix}",
-               median(o.qps / s.qps for o, s in pairs), "", 3)
-        output(f"ratio.cpu.{suffix}",
-               median(s.cpu_us / o.cpu_us for o, s in pairs), "", 3)
+        for name, side, base in (("", "ours", "stock"),
+                                 ("floor.", "floor", "stock"),
+                                 ("of_floor.", "ours", "floor")):
+            if {side, base} <= set(found):
+                pairs = list(zip(found[side], found[base]))
+                output(f"ratio.qps.{name}{suffix}",
+                       median(o.qps / s.qps for o, s in pairs), "", 3)
+                output(f"ratio.cpu.{name}{suffix}",
+                       median(s.cpu_us / o.cpu_us for o, s in pairs), "", 3)
 
     def cached(self, suffix="", *more, core=0):
         for kind in KINDS:
             path = self.field.queries(names(kind))
+            # the floor answers all names alike
+            sides = list(self.sides) if kind == "matched" else KNOWN
             self.compare(kind + suffix, lambda unbound, path=path: dnsperf(
-                unbound, path, *more, seconds=self.seconds, core=core))
+                unbound, path, *more, seconds=self.seconds, core=core), sides)
 
     def tcp(self):
         self.cached(".tcp", "-m", "tcp")
@@ -88,7 +97,7 @@ class Bench:
         for kind in KINDS:
             path = self.field.queries(names(kind))
             found = self.in_turn(lambda unbound, path=path: dnsperf(
-                unbound, path, seconds=self.seconds, rate=rate))
+                unbound, path, seconds=self.seconds, rate=rate), KNOWN)
             for side, runs in found.items():
                 for q, label in (.5, "p50"), (.99, "p99"), (.999, "p999"):
                     output(f"resolver.latency.{side}.{kind}.{label}",

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What the module costs the resolver, counted: instructions of Unbound for
-each cached answer, by callgrind, without the module (stock) and with it
-(ours). They are the same whatever else the machine does; the kernel's aren't
+each cached answer, by callgrind, without the module (stock), with it (ours) and
+with one that does nothing (floor). They are the same whatever else the machine does; the kernel's aren't
 counted. Prints "metric value unit" lines.
 
   BUILD=DIR UNBOUND=DIR tests/bench/bench_resolver_instructions.py
@@ -49,7 +49,8 @@ exec valgrind --tool=callgrind --instr-atstart=no \\
         os.chmod(binary, 0o755)
         world = self.field.world("ours", binary=binary)
         self.sides = {"stock": self.field.stock(world, binary=binary),
-                      "ours": world.unbound}
+                      "ours": world.unbound,
+                      "floor": self.field.floor(world, binary=binary)}
 
     def count(self, unbound, path):
         """Instructions per query, when all is cached."""
@@ -67,12 +68,15 @@ exec valgrind --tool=callgrind --instr-atstart=no \\
         for kind in "unmatched", "matched":
             path = self.field.queries(names(kind, NAMES))
             found = {side: self.count(unbound, path)
-                     for side, unbound in self.sides.items()}
+                     for side, unbound in self.sides.items()
+                     if side != "floor" or kind == "matched"}
             for side, count in found.items():
                 output(f"resolver.instructions.{side}.{kind}", count,
                        "1/query", 0)
             output(f"ratio.instructions.{kind}",
                    found["stock"] / found["ours"], "", 3)
+        output("ratio.instructions.floor.matched",
+               found["stock"] / found["floor"], "", 3)
 
 
 def main():

@@ -5,6 +5,8 @@ module (stock) and with it (ours), asked by dnsperf. Not a benchmark itself.
   ours.example    any name, an address; matched
   many.example    any name, MANY addresses; matched
   theirs.example  any name, an address; not matched
+
+A third side, floor, has a module that does nothing: see floor_module.c.
 """
 
 import os
@@ -21,6 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from harness import conn25, nsd as nsd_module, zones     # noqa: E402
 from harness.ask import addresses, ask_many              # noqa: E402
 from harness.process import Keeper                       # noqa: E402
+from harness.unbound import BUILD                        # noqa: E402
 from harness.wait import wait_for                        # noqa: E402
 from harness.world import World                          # noqa: E402
 
@@ -119,6 +122,13 @@ class Field:
         unbound = world.make_unbound(
             name="stock", module="validator iterator", threads=threads,
             extra=UNBOUND, upstream=self.nsd.address, **options)
+        unbound.start()
+        return unbound
+
+    def floor(self, world, **options):
+        unbound = world.make_unbound(
+            name="floor", threads=1, extra=UNBOUND, upstream=self.nsd.address,
+            library=f"{BUILD}/obj/tests/bench/floor_module.so", **options)
         unbound.start()
         return unbound
 
