@@ -97,6 +97,53 @@ c25_name_from_text(struct c25_name *out, const char *text, size_t len)
 	return 0;
 }
 
+/* No length of a label looks like a letter: names are looked at as bytes. */
+_Static_assert(C25_LABEL_MAX < 'A', "length of a label");
+
+/* The highest bit of each of eight bytes that is between A and Z. */
+static uint64_t
+upper_bits(uint64_t x)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t low = x & 0x7f * ones;
+
+	/* it is A or more, and not more than Z, and below 128 */
+	return (low + (0x80 - 'A') * ones) & ~(low + (0x7f - 'Z') * ones) &
+	    ~x & 0x80 * ones;
+}
+
+/* Eight at a time: this is asked of each name that is read from the table,
+ * several times on its way, and done to each name that is queried. */
+static bool
+any_upper(const uint8_t *bytes, size_t len)
+{
+	uint64_t upper = 0;
+
+	for (; len >= 8; len -= 8, bytes += 8) {
+		uint64_t x;
+
+		memcpy(&x, bytes, 8);
+		upper |= upper_bits(x);
+	}
+	for (; len > 0; len--, bytes++)
+		upper |= *bytes >= 'A' && *bytes <= 'Z';
+	return upper != 0;
+}
+
+static void
+copy_lower(uint8_t *out, const uint8_t *bytes, size_t len)
+{
+	for (; len >= 8; len -= 8, bytes += 8, out += 8) {
+		uint64_t x;
+
+		memcpy(&x, bytes, 8);
+		x |= upper_bits(x) >> 2;	/* 0x80 becomes 0x20 */
+		memcpy(out, &x, 8);
+	}
+	for (; len > 0; len--)
+		*out++ = lower(*bytes++);
+}
+
 int
 c25_name_from_wire(struct c25_name *out, const uint8_t *wire, size_t len)
 {
@@ -104,48 +151,20 @@ c25_name_from_wire(struct c25_name *out, const uint8_t *wire, size_t len)
 
 	out->len = 0;
 	while (i < len && wire[i] != 0) {
-		size_t n = wire[i];
-
-		if (n > C25_LABEL_MAX)
+		if (wire[i] > C25_LABEL_MAX)
 			return -EINVAL;
-		if (i + 1 + n >= len)
+		i += wire[i] + 1u;
+		if (i >= len)
 			return -EINVAL;
-		if (i + 1 + n >= C25_NAME_MAX)
+		if (i >= C25_NAME_MAX)
 			return -ENAMETOOLONG;
-		out->wire[i] = (uint8_t)n;
-		for (size_t k = i + 1; k <= i + n; k++)
-			out->wire[k] = lower(wire[k]);
-		i += n + 1;
 	}
 	if (i >= len)
 		return -EINVAL;
-	out->wire[i] = 0;
 	out->len = (uint16_t)(i + 1);
+	copy_lower(out->wire, wire, out->len);
 	memset(out->wire + out->len, 0, sizeof(out->wire) - out->len);
 	return 0;
-}
-
-/* Is one of them between A and Z? Eight at a time: this is asked of each name
- * that is read from the table, several times on its way. */
-static bool
-any_upper(const uint8_t *bytes, size_t len)
-{
-	const uint64_t ones = 0x0101010101010101u;
-	uint64_t upper = 0;
-
-	for (; len >= 8; len -= 8, bytes += 8) {
-		uint64_t x, low;
-
-		memcpy(&x, bytes, 8);
-		low = x & 0x7f * ones;
-		/* the highest bit of a byte: it is A or more, and not more
-		 * than Z, and below 128 */
-		upper |= (low + (0x80 - 'A') * ones) &
-		    ~(low + (0x7f - 'Z') * ones) & ~x & 0x80 * ones;
-	}
-	for (; len > 0; len--, bytes++)
-		upper |= *bytes >= 'A' && *bytes <= 'Z';
-	return upper != 0;
 }
 
 bool
@@ -160,8 +179,6 @@ c25_name_valid(const uint8_t *wire, size_t len)
 			return false;
 		i += 1u + wire[i];
 	}
-	/* no length of a label looks like a letter */
-	_Static_assert(C25_LABEL_MAX < 'A', "length of a label");
 	return i + 1 == len && !any_upper(wire, len);
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What the module costs the resolver, counted: instructions of Unbound for
-each cached answer, by callgrind, without the module (stock), with it (ours) and
-with one that does nothing (floor). They are the same whatever else the machine does; the kernel's aren't
-counted. Prints "metric value unit" lines.
+each cached answer, by callgrind, without the module (stock), with it (ours)
+and with one that does nothing (floor). They are the same whatever else the
+machine does; the kernel's aren't counted. Prints "metric value unit" lines.
 
   BUILD=DIR UNBOUND=DIR tests/bench/bench_resolver_instructions.py
 """

@@ -87,6 +87,28 @@ START_TEST(from_wire)
 }
 END_TEST
 
+/* Each byte in each place of labels of any alignment, and no other one. */
+START_TEST(lowers_letters_only)
+{
+	uint8_t wire[32], want;
+	struct c25_name n;
+
+	want = (uint8_t)(_i >= 'A' && _i <= 'Z' ? _i + 'a' - 'A' : _i);
+	for (uint8_t len = 1; len < 30; len++)
+		for (unsigned at = 1; at <= len; at++) {
+			memset(wire, '@', sizeof(wire));
+			wire[0] = len;
+			wire[at] = (uint8_t)_i;
+			wire[len + 1] = 0;
+			ck_assert_int_eq(c25_name_from_wire(&n, wire,
+			    sizeof(wire)), 0);
+			wire[at] = want;
+			ck_assert_mem_eq(n.wire, wire, len + 2);
+			ck_assert(c25_name_valid(n.wire, n.len));
+		}
+}
+END_TEST
+
 START_TEST(wire_of_256_bytes_is_too_long)
 {
 	uint8_t wire[256];
@@ -199,6 +221,7 @@ main(void)
 
 	ADD_ROWS(tc, from_text, text_rows);
 	ADD_ROWS(tc, from_wire, wire_rows);
+	tcase_add_loop_test(tc, lowers_letters_only, 0, 256);
 	tcase_add_test(tc, wire_of_256_bytes_is_too_long);
 	tcase_add_test(tc, upper_case_is_not_canonical);
 	tcase_add_test(tc, capitals_are_found_anywhere);
