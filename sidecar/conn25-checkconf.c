@@ -146,9 +146,10 @@ print_domains(const struct c25_policy *policy)
 	char text[C25_NAME_TEXT_MAX];
 	struct c25_match exact, wild;
 	struct c25_name name;
+	size_t cursor = 0;
 
-	for (size_t i = 0; c25_policy_domain_at(policy, i, &name, &exact,
-	    &wild); i++) {
+	while (c25_policy_domain_next(policy, &cursor, &name, &exact,
+	    &wild)) {
 		(void)c25_name_to_text(name.wire, name.len, text);
 		print_domain(policy, text, &exact);
 		print_domain(policy, text, &wild);

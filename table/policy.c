@@ -13,7 +13,7 @@ struct c25_policy {
 	uint8_t *blob;
 	const struct c25_policy_d *h;
 	const struct c25_bucket_d *buckets;
-	const struct c25_domain_d *domains;
+	const uint8_t *domains;
 	const struct c25_app_d *apps;
 	const uint16_t *lists;
 	const struct c25_pconnector_d *connectors;
@@ -40,35 +40,83 @@ string_ok(const struct c25_policy *p, uint32_t off, uint32_t len)
 	    memchr(p->names + off, '\0', len) == NULL;
 }
 
-static bool
-domains_ok(const struct c25_policy *p)
+/* Bytes that a domain takes whose name is that long. */
+static size_t
+domain_bytes(size_t name_len)
+{
+	size_t n = offsetof(struct c25_domain_d, name) + name_len;
+
+	return (n + C25_DOMAIN_WORD - 1) / C25_DOMAIN_WORD * C25_DOMAIN_WORD;
+}
+
+static const struct c25_domain_d *
+domain_of(const struct c25_policy *p, uint32_t word)
+{
+	return (const void *)(p->domains + (size_t)word * C25_DOMAIN_WORD);
+}
+
+/* The bytes of the domain at this offset. Returns: 0: there is none. */
+static size_t
+domain_ok(const struct c25_policy *p, size_t off)
 {
 	const struct c25_policy_d *h = p->h;
-	size_t used = 0;
+	const struct c25_domain_d *d = (const void *)(p->domains + off);
+	size_t left = h->domains.count - off;
+
+	if (left < domain_bytes(1) || left < domain_bytes(d->name_len) ||
+	    !c25_name_valid(d->name, d->name_len) ||
+	    ((d->flags & C25_DOMAIN_EXACT) &&
+	    d->exact_app >= h->apps.count) ||
+	    ((d->flags & C25_DOMAIN_WILD) && d->wild_app >= h->apps.count))
+		return 0;
+	return domain_bytes(d->name_len);
+}
+
+/* Are the domains sound, and do the buckets lead to where one begins? */
+static bool
+buckets_ok(const struct c25_policy *p, uint8_t *begins)
+{
+	const struct c25_policy_d *h = p->h;
+	size_t used = 0, found = 0, each;
+
+	for (size_t off = 0; off < h->domains.count; off += each, found++) {
+		size_t word = off / C25_DOMAIN_WORD;
+
+		if ((each = domain_ok(p, off)) == 0)
+			return false;
+		begins[word / 8] |= (uint8_t)(1u << word % 8);
+	}
+	for (size_t i = 0; i < h->buckets.count; i++) {
+		uint32_t word = p->buckets[i].domain;
+
+		if (word == 0)
+			continue;
+		if (--word >= h->domains.count / C25_DOMAIN_WORD ||
+		    !(begins[word / 8] >> word % 8 & 1))
+			return false;
+		used++;
+	}
+	/* a search must end somewhere */
+	return found == h->domain_count && used < h->buckets.count;
+}
+
+/* Returns: 0; -EINVAL; -ENOMEM. */
+static int
+domains_check(const struct c25_policy *p)
+{
+	const struct c25_policy_d *h = p->h;
+	uint8_t *begins;
+	bool ok;
 
 	if (h->buckets.count == 0 ||
 	    (h->buckets.count & (h->buckets.count - 1)) != 0)
-		return false;
-	for (size_t i = 0; i < h->buckets.count; i++) {
-		if (p->buckets[i].domain > h->domains.count)
-			return false;
-		used += p->buckets[i].domain != 0;
-	}
-	if (used == h->buckets.count)	/* a search must end somewhere */
-		return false;
-	for (size_t i = 0; i < h->domains.count; i++) {
-		const struct c25_domain_d *d = &p->domains[i];
-
-		if (d->name_off > h->names.count ||
-		    d->name_len > h->names.count - d->name_off ||
-		    !c25_name_valid(p->names + d->name_off, d->name_len) ||
-		    ((d->flags & C25_DOMAIN_EXACT) &&
-		    d->exact_app >= h->apps.count) ||
-		    ((d->flags & C25_DOMAIN_WILD) &&
-		    d->wild_app >= h->apps.count))
-			return false;
-	}
-	return true;
+		return -EINVAL;
+	begins = calloc(h->domains.count / C25_DOMAIN_WORD / 8 + 1, 1);
+	if (begins == NULL)
+		return -ENOMEM;
+	ok = buckets_ok(p, begins);
+	free(begins);
+	return ok ? 0 : -EINVAL;
 }
 
 static bool
@@ -139,6 +187,7 @@ verify(struct c25_policy *p, size_t len, struct c25_error *err)
 	const struct c25_policy_d *h = p->h;
 	size_t after = offsetof(struct c25_policy_d, check) +
 	    sizeof(h->check);
+	int r;
 
 	if (len < sizeof(*h) || h->magic != C25_POLICY_MAGIC)
 		return c25_fail(err, -EINVAL, "policy: not a policy file");
@@ -151,7 +200,7 @@ verify(struct c25_policy *p, size_t len, struct c25_error *err)
 		return c25_fail(err, -EINVAL,
 		    "policy: damaged: reload conn25d to write it anew");
 	if (!section_ok(&h->buckets, sizeof(*p->buckets), len) ||
-	    !section_ok(&h->domains, sizeof(*p->domains), len) ||
+	    !section_ok(&h->domains, 1, len) ||
 	    !section_ok(&h->apps, sizeof(*p->apps), len) ||
 	    !section_ok(&h->lists, sizeof(*p->lists), len) ||
 	    !section_ok(&h->connectors, sizeof(*p->connectors), len) ||
@@ -160,14 +209,16 @@ verify(struct c25_policy *p, size_t len, struct c25_error *err)
 	    !section_ok(&h->names, 1, len))
 		return c25_fail(err, -EINVAL, "policy: damaged sections");
 	p->buckets = (const void *)(p->blob + h->buckets.off_bytes);
-	p->domains = (const void *)(p->blob + h->domains.off_bytes);
+	p->domains = p->blob + h->domains.off_bytes;
 	p->apps = (const void *)(p->blob + h->apps.off_bytes);
 	p->lists = (const void *)(p->blob + h->lists.off_bytes);
 	p->connectors = (const void *)(p->blob + h->connectors.off_bytes);
 	p->ranges = (const void *)(p->blob + h->ranges.off_bytes);
 	p->exclude = (const void *)(p->blob + h->exclude.off_bytes);
 	p->names = p->blob + h->names.off_bytes;
-	if (!domains_ok(p) || !apps_ok(p) || !ranges_ok(p))
+	if ((r = domains_check(p)) == -ENOMEM)
+		return c25_fail(err, r, "policy: out of memory");
+	if (r != 0 || !apps_ok(p) || !ranges_ok(p))
 		return c25_fail(err, -EINVAL, "policy: damaged contents");
 	return 0;
 }
@@ -221,9 +272,10 @@ find(const struct c25_policy *p, uint64_t h, const uint8_t *name, size_t len)
 
 		if (p->buckets[i].tag != (uint32_t)(h >> 32))
 			continue;
-		d = &p->domains[p->buckets[i].domain - 1];
-		if (d->name_len == len &&
-		    memcmp(p->names + d->name_off, name, len) == 0)
+		d = domain_of(p, p->buckets[i].domain - 1);
+		/* most begin in one cache line and end in the next */
+		__builtin_prefetch((const uint8_t *)d + len);
+		if (d->name_len == len && memcmp(d->name, name, len) == 0)
 			return d;
 	}
 	return NULL;
@@ -403,21 +455,22 @@ c25_policy_app_count(const struct c25_policy *p)
 size_t
 c25_policy_domain_count(const struct c25_policy *p)
 {
-	return p->h->domains.count;
+	return p->h->domain_count;
 }
 
 bool
-c25_policy_domain_at(const struct c25_policy *p, size_t i,
+c25_policy_domain_next(const struct c25_policy *p, size_t *cursor,
     struct c25_name *name, struct c25_match *exact, struct c25_match *wild)
 {
 	const struct c25_domain_d *d;
 
-	if (i >= p->h->domains.count)
+	if (*cursor >= p->h->domains.count)
 		return false;
-	d = &p->domains[i];
+	d = (const void *)(p->domains + *cursor);
+	*cursor += domain_bytes(d->name_len);
 	memset(name, 0, sizeof(*name));
 	name->len = d->name_len;
-	memcpy(name->wire, p->names + d->name_off, d->name_len);
+	memcpy(name->wire, d->name, d->name_len);
 	exact->app = d->flags & C25_DOMAIN_EXACT ? d->exact_app :
 	    C25_APP_NONE;
 	exact->rewrite = !(d->flags & C25_DOMAIN_EXACT_SELF);

@@ -54,10 +54,9 @@ struct work {
 	const uint8_t *key;
 	struct c25_bucket_d *buckets;
 	size_t bucket_count;
-	struct c25_domain_d *domains;
 	size_t domain_count;
 	uint64_t labels[2];
-	struct buf names, apps, lists, connectors, ranges, exclude;
+	struct buf domains, names, apps, lists, connectors, ranges, exclude;
 };
 
 static unsigned
@@ -70,32 +69,48 @@ label_count(const struct c25_name *n)
 	return count;
 }
 
-/* The entry for a name, made when it isn't there. */
+/* A new entry. Returns: NULL without memory. */
+static struct c25_domain_d *
+domain_new(struct work *w, struct c25_bucket_d *b, uint64_t h,
+    const struct c25_name *n)
+{
+	size_t at = w->domains.len, len = offsetof(struct c25_domain_d, name) +
+	    n->len;
+	unsigned labels = label_count(n);
+	struct c25_domain_d *d;
+
+	len += (C25_DOMAIN_WORD - len % C25_DOMAIN_WORD) % C25_DOMAIN_WORD;
+	d = buf_grow(&w->domains, len);
+	if (d == NULL)
+		return NULL;
+	memset(d, 0, len);
+	d->name_len = (uint8_t)n->len;
+	memcpy(d->name, n->wire, n->len);
+	b->tag = (uint32_t)(h >> 32);
+	b->domain = (uint32_t)(at / C25_DOMAIN_WORD) + 1;
+	w->domain_count++;
+	w->labels[labels / 64] |= (uint64_t)1 << labels % 64;
+	return d;
+}
+
+/* The entry for a name, made when it isn't there; good until the next call.
+ * Returns: NULL without memory. */
 static struct c25_domain_d *
 domain_entry(struct work *w, const struct c25_name *n)
 {
 	uint64_t h = c25_hash(w->key, n->wire, n->len);
 	size_t mask = w->bucket_count - 1;
 	struct c25_domain_d *d;
-	unsigned labels;
 
 	for (size_t i = h & mask;; i = (i + 1) & mask) {
 		struct c25_bucket_d *b = &w->buckets[i];
 
-		if (b->domain == 0) {
-			b->tag = (uint32_t)(h >> 32);
-			b->domain = (uint32_t)++w->domain_count;
-			d = &w->domains[b->domain - 1];
-			d->name_off = buf_put(&w->names, n->wire, n->len);
-			d->name_len = (uint8_t)n->len;
-			labels = label_count(n);
-			w->labels[labels / 64] |= (uint64_t)1 << labels % 64;
-			return d;
-		}
-		d = &w->domains[b->domain - 1];
+		if (b->domain == 0)
+			return domain_new(w, b, h, n);
+		d = (void *)(w->domains.data + (size_t)(b->domain - 1) *
+		    C25_DOMAIN_WORD);
 		if (b->tag == (uint32_t)(h >> 32) && d->name_len == n->len &&
-		    !w->names.failed && memcmp(w->names.data + d->name_off,
-		    n->wire, n->len) == 0)
+		    memcmp(d->name, n->wire, n->len) == 0)
 			return d;
 	}
 }
@@ -108,8 +123,7 @@ add_domains(struct work *w, struct c25_error *err)
 	for (w->bucket_count = 16; w->bucket_count < s->domain_count * 2;)
 		w->bucket_count *= 2;
 	w->buckets = calloc(w->bucket_count, sizeof(*w->buckets));
-	w->domains = calloc(s->domain_count + 1, sizeof(*w->domains));
-	if (w->buckets == NULL || w->domains == NULL)
+	if (w->buckets == NULL)
 		return c25_fail(err, -ENOMEM, "policy: out of memory");
 	for (size_t i = 0; i < s->domain_count; i++) {
 		const struct c25_spec_domain *in = &s->domains[i];
@@ -121,6 +135,8 @@ add_domains(struct work *w, struct c25_error *err)
 			return c25_fail(err, -EINVAL,
 			    "policy: domain %zu is malformed", i);
 		d = domain_entry(w, &in->name);
+		if (d == NULL)
+			return c25_fail(err, -ENOMEM, "policy: out of memory");
 		self = s->apps[in->app].self;
 		if (in->wildcard) {
 			if (!(d->flags & C25_DOMAIN_WILD))
@@ -327,8 +343,8 @@ assemble(struct work *w, uint64_t generation, struct buf *out)
 	(void)buf_put(out, &h, sizeof(h));
 	h.buckets = put_section(out, w->buckets,
 	    w->bucket_count * sizeof(*w->buckets), sizeof(*w->buckets));
-	h.domains = put_section(out, w->domains,
-	    w->domain_count * sizeof(*w->domains), sizeof(*w->domains));
+	h.domains = put_section(out, w->domains.data, w->domains.len, 1);
+	h.domain_count = w->domain_count;
 	h.apps = put_section(out, w->apps.data, w->apps.len,
 	    sizeof(struct c25_app_d));
 	h.lists = put_section(out, w->lists.data, w->lists.len,
@@ -379,7 +395,7 @@ c25_policy_compile(const struct c25_policy_spec *spec, uint64_t generation,
 out:
 	free(out.data);
 	free(w.buckets);
-	free(w.domains);
+	free(w.domains.data);
 	free(w.names.data);
 	free(w.apps.data);
 	free(w.lists.data);

@@ -7,7 +7,8 @@
  * Domains are found by open addressing: buckets[hash & mask] onwards, until
  * an empty bucket. A bucket holds 32 bits of the hash, so that a name is
  * compared only where it almost surely matches: one cache line for a miss,
- * three for a hit, and the buckets of all suffixes are fetched at once.
+ * two for a hit, as the name lies beside what is said of it, and the buckets
+ * of all suffixes are fetched at once.
  */
 #ifndef CONN25_TABLE_POLICY_D_H
 #define CONN25_TABLE_POLICY_D_H
@@ -30,16 +31,18 @@ enum c25_domain_flags {
 
 struct c25_bucket_d {
 	uint32_t tag;		/* upper half of the hash */
-	uint32_t domain;	/* index + 1, 0 is empty */
+	uint32_t domain;	/* offset in words + 1, 0 is empty */
 };
 
+#define C25_DOMAIN_WORD 4u	/* bytes; where a domain may begin */
+
+/* One after another, each filled up with zeros to a whole word. */
 struct c25_domain_d {
-	uint32_t name_off;	/* into names */
-	uint8_t name_len;
-	uint8_t flags;		/* enum c25_domain_flags */
-	uint16_t pad;
 	uint32_t exact_app;
 	uint32_t wild_app;
+	uint8_t flags;		/* enum c25_domain_flags */
+	uint8_t name_len;
+	uint8_t name[];
 };
 
 struct c25_app_d {
@@ -80,7 +83,8 @@ struct c25_policy_d {
 	uint16_t hold_ms;
 	uint16_t flags;		/* enum c25_policy_flags */
 	struct c25_section_d buckets;
-	struct c25_section_d domains;
+	struct c25_section_d domains;	/* bytes */
+	uint64_t domain_count;
 	struct c25_section_d apps;
 	struct c25_section_d lists;	/* uint16_t */
 	struct c25_section_d connectors;
@@ -89,7 +93,7 @@ struct c25_policy_d {
 	struct c25_section_d names;	/* bytes */
 };
 
-#define C25_POLICY_FINGERPRINT ((uint64_t)1 << 56 | \
+#define C25_POLICY_FINGERPRINT ((uint64_t)2 << 56 | \
 	(uint64_t)sizeof(struct c25_policy_d) << 40 | \
 	(uint64_t)sizeof(struct c25_domain_d) << 32 | \
 	(uint64_t)sizeof(struct c25_app_d) << 24 | \

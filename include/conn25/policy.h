@@ -174,10 +174,11 @@ size_t c25_policy_domain_count(const struct c25_policy *p);
 
 /*
  * Walk the names in it, in the order of the configuration: what the name
- * itself says and what its wildcard says (app C25_APP_NONE: nothing).
+ * itself says and what its wildcard says (app C25_APP_NONE: nothing). *cursor
+ * begins with 0.
  * Returns: false at the end.
  */
-bool c25_policy_domain_at(const struct c25_policy *p, size_t i,
+bool c25_policy_domain_next(const struct c25_policy *p, size_t *cursor,
 	struct c25_name *name, struct c25_match *exact,
 	struct c25_match *wild);
 /* The i-th compiled pool range, sorted by address. Returns: false at end. */

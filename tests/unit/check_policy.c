@@ -291,7 +291,9 @@ END_TEST
 
 START_TEST(a_hundred_thousand_domains)
 {
-	size_t n = 100000;
+	size_t n = 100000, cursor = 0;
+	struct c25_match exact;
+	struct c25_name who;
 	struct c25_spec_domain *d = calloc(n, sizeof(*d));
 	struct c25_policy_spec spec = { .apps = apps, .app_count = 4,
 	    .domains = d, .domain_count = n };
@@ -315,7 +317,13 @@ START_TEST(a_hundred_thousand_domains)
 		ck_assert(c25_policy_match(p, d[i].name.wire, d[i].name.len,
 		    &m));
 		ck_assert_uint_eq(m.app, i % 4);
+		ck_assert(c25_policy_domain_next(p, &cursor, &who, &exact,
+		    &m));
+		ck_assert(c25_name_eq(&who, &d[i].name));
+		ck_assert_uint_eq(exact.app, i % 2 ? C25_APP_NONE : i % 4);
+		ck_assert_uint_eq(m.app, i % 2 ? i % 4 : C25_APP_NONE);
 	}
+	ck_assert(!c25_policy_domain_next(p, &cursor, &who, &exact, &m));
 	c25_policy_unref(p);
 	free(d);
 }
