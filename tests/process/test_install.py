@@ -54,6 +54,32 @@ def test_samples_are_good(name):
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.parametrize("name", sample_names())
+def test_samples_say_where_packets_leave(name):
+    result = run(CHECKCONF, "-n", os.path.join(CONTRIB, name))
+    assert re.search(r'[io]ifname (!= )?"wg0"', result.stdout)
+    assert 'ifname ""' not in result.stdout
+
+
+def test_the_client_and_the_connector_of_the_samples_fit():
+    """What the one is told to reach the other knows, in both families."""
+    said = {}
+    for name in ("client", "connector"):
+        with open(os.path.join(CONTRIB, "samples", f"{name}.json"),
+                  encoding="utf-8") as file:
+            said[name] = file.read()
+    ips = re.search(r"AllowedIPs = (.*)", said["connector"])[1]
+    peer = re.search(r'"addresses": \[(.*)\]', said["connector"])[1]
+    assert re.findall(r"([\da-f.:]+)/", ips) == \
+        re.findall(r'"(.*?)"', peer)
+    url = re.search(r'"url": "(.*)"', said["client"])[1]
+    assert f'"transitIP": "{url}"' in said["connector"]
+    for pool in re.findall(r'TransitIPPool": \["(.*)"\]', said["client"]):
+        assert pool in re.search(r"AllowedIPs = (.*)", said["client"])[1]
+    for pool in re.findall(r'MagicIPPool": \["(.*)"\]', said["client"]):
+        assert f"ip route add {pool} dev" in said["client"]
+
+
 def test_three_settings_have_a_sample():
     assert {"samples/client.json", "samples/gateway.json",
             "samples/connector.json"} <= set(sample_names())
@@ -89,6 +115,19 @@ def test_systemd_takes_the_unit(prefix):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze")
     unit = prefix / "lib/systemd/system/conn25d.service"
+    result = run("systemd-analyze", "verify", "--man=no", unit)
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+def test_systemd_takes_the_unit_for_a_built_unbound(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze")
+    with open(os.path.join(CONTRIB, "systemd/unbound.service"),
+              encoding="utf-8") as file:
+        text = file.read()
+    assert "ExecStart=/opt/unbound/sbin/unbound " in text
+    unit = tmp_path / "unbound.service"
+    unit.write_text(text.replace("/opt/unbound", UNBOUND))
     result = run("systemd-analyze", "verify", "--man=no", unit)
     assert (result.returncode, result.stdout) == (0, "")
 
