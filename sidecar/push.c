@@ -161,8 +161,6 @@ sweep_done(struct c25_pushq *p)
 {
 	uint64_t moved = p->stats.moved - p->sweep_moved;
 
-	if (p->stats.moved < p->sweep_moved)
-		moved = p->stats.moved;		/* counters were reset */
 	if (moved > 0)
 		c25_log(C25_LOG_INFO, "push: %llu assignments moved to other "
 			"connectors", (unsigned long long)moved);

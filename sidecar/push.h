@@ -178,8 +178,8 @@ void c25_push_done(struct c25_pushq *p, uint16_t reg,
 /* When to call c25_push_work() next if nothing happens; 0: not at all. */
 uint64_t c25_push_due(const struct c25_pushq *p);
 
-/* Counters since the start (or the last reset). Each mapping sent ends as
- * acked or failed, so sent = acked + failed + in flight. */
+/* Counters since the start. Each mapping sent ends as acked or failed, so
+ * sent = acked + failed + in flight. */
 struct c25_push_stats {
 	uint64_t requests;		/* push.requests: POSTs started */
 	uint64_t probes;		/* push.probes: ... that were empty */
@@ -198,8 +198,6 @@ struct c25_push_stats {
 					 * they were reserved for had them */
 };
 const struct c25_push_stats *c25_push_stats(const struct c25_pushq *p);
-/* Also the counters of struct c25_push_info. */
-void c25_push_stats_reset(struct c25_pushq *p);
 
 /* What to show of a connector. */
 struct c25_push_info {

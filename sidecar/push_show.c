@@ -10,18 +10,6 @@ c25_push_stats(const struct c25_pushq *p)
 	return &p->stats;
 }
 
-void
-c25_push_stats_reset(struct c25_pushq *p)
-{
-	memset(&p->stats, 0, sizeof(p->stats));
-	for (int reg = 0; reg < C25_CONNECTORS_MAX; reg++)
-		if (p->peers[reg] != NULL) {
-			p->peers[reg]->requests = 0;
-			p->peers[reg]->acked = 0;
-			p->peers[reg]->failed_count = 0;
-		}
-}
-
 bool
 c25_push_next(const struct c25_pushq *p, size_t *cursor,
 	struct c25_push_info *out)

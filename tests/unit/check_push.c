@@ -16,8 +16,8 @@ START_TEST(a_lone_one_leaves_at_once)
 	codes(OFFICE, "0", "e");
 	ck_assert_int_eq(state(7), C25_PUSH_READY);
 	ck_assert_uint_eq(changed, 1);
-	ck_assert_uint_eq(c25_push_stats(q)->requests, 1);
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 1);
+	ck_assert_uint_eq(counted().requests, 1);
+	ck_assert_uint_eq(counted().acked, 1);
 	ck_assert_uint_eq(info(OFFICE).queued, 0);
 	ck_assert_uint_eq(info(OFFICE).last_ok_ms, now);
 	ck_assert_str_eq(info(OFFICE).epoch, "e");
@@ -30,12 +30,12 @@ END_TEST
 static uint64_t
 times(unsigned class)
 {
-	const struct c25_histogram *h = &c25_push_stats(q)->time;
+	struct c25_histogram h = counted().time;
 	uint64_t all = 0;
 
 	for (unsigned i = 0; i < C25_HISTOGRAM_CLASSES; i++)
-		all += h->count[i];
-	ck_assert_uint_eq(all, h->count[class]);
+		all += h.count[i];
+	ck_assert_uint_eq(all, h.count[class]);
 	return all;
 }
 
@@ -46,15 +46,15 @@ START_TEST(how_long_new_ones_take_is_counted)
 	now += 7;
 	codes(OFFICE, "0", "e");
 	ck_assert_uint_eq(times(13), 1);	/* up to 8.192 ms */
-	ck_assert_uint_ge(c25_push_stats(q)->time.sum_us, 6984);
-	ck_assert_uint_le(c25_push_stats(q)->time.sum_us, 7016);
+	ck_assert_uint_ge(counted().time.sum_us, 6984);
+	ck_assert_uint_le(counted().time.sum_us, 7016);
 	/* what is sent again is nothing new */
 	configure(1, CONNECTORS, 1);
 	settle();
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 2);
+	ck_assert_uint_eq(counted().acked, 2);
 	ck_assert_uint_eq(times(13), 1);
 	/* from the first try on */
-	c25_push_stats_reset(q);
+	from_now();
 	reserve(1, "wiki.example", OFFICE);
 	work();
 	now += 5000;
@@ -82,7 +82,7 @@ START_TEST(the_rest_goes_in_batches)
 	ck_assert_uint_eq(conn[OFFICE].request.count, 244);
 	codes(OFFICE, "0", "e");
 	ck_assert(!conn[OFFICE].busy);
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 501);
+	ck_assert_uint_eq(counted().acked, 501);
 	ck_assert_uint_eq(changed, 3);
 }
 END_TEST
@@ -108,7 +108,7 @@ START_TEST(the_next_batch_leaves_before_the_answer_is_looked_at)
 	ck_assert_int_eq(pending_at_post, 301);
 	ck_assert_int_eq(state(0), C25_PUSH_READY);
 	settle();
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 301);
+	ck_assert_uint_eq(counted().acked, 301);
 }
 END_TEST
 
@@ -119,15 +119,15 @@ START_TEST(the_next_batch_cannot_leave)
 	post_error = -ENOMEM;
 	codes(OFFICE, "0", "e");
 	ck_assert_int_eq(state(0), C25_PUSH_READY);
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 1);
-	ck_assert_uint_eq(c25_push_stats(q)->failed, 256);
+	ck_assert_uint_eq(counted().acked, 1);
+	ck_assert_uint_eq(counted().failed, 256);
 	ck_assert_uint_eq(info(OFFICE).queued, 300);
 	ck_assert(conn[OFFICE].down);
 	post_error = 0;
 	settle();
 	until_asked(OFFICE);
 	settle();
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 301);
+	ck_assert_uint_eq(counted().acked, 301);
 }
 END_TEST
 
@@ -136,14 +136,14 @@ START_TEST(a_batch_that_is_made_goes_back_in_order)
 	make_next();
 	answer(OFFICE, 0, "reset", "");
 	ck_assert_uint_eq(info(OFFICE).queued, 301);
-	ck_assert_uint_eq(c25_push_stats(q)->failed, 1);
+	ck_assert_uint_eq(counted().failed, 1);
 	until_asked(OFFICE);
 	ck_assert_uint_eq(conn[OFFICE].request.count, 256);
 	for (unsigned i = 0; i < 256; i++)
 		ck_assert_uint_eq(conn[OFFICE].request.entries[i].
 		    destination.bytes[3], i);
 	settle();
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 301);
+	ck_assert_uint_eq(counted().acked, 301);
 }
 END_TEST
 
@@ -216,11 +216,11 @@ START_TEST(result_codes)
 		until_asked(next);
 	ck_assert_int_eq(owner(1), next);
 	ck_assert_uint_eq(moves, next == OFFICE ? 0 : 1);
-	ck_assert_uint_eq(c25_push_stats(q)->moved, moves);
+	ck_assert_uint_eq(counted().moved, moves);
 	ck_assert_uint_eq(conn[next].request.count, 1);
 	ck_assert_uint_eq(conn[next].request.entries[0].transit.bytes[3], 1);
-	ck_assert_uint_eq(c25_push_stats(q)->retried, 1);
-	ck_assert_uint_eq(c25_push_stats(q)->failed, 1);
+	ck_assert_uint_eq(counted().retried, 1);
+	ck_assert_uint_eq(counted().failed, 1);
 	ck_assert(info(OFFICE).healthy);
 	codes(next, "0", "e");
 	ck_assert_int_eq(state(1), C25_PUSH_READY);
@@ -243,13 +243,13 @@ START_TEST(refused_by_all)
 	ck_assert_int_eq(state(2), C25_PUSH_PENDING);
 	codes(OFFICE, "5", "e");
 	ck_assert_int_eq(state(2), C25_PUSH_REFUSED);
-	ck_assert_uint_eq(c25_push_stats(q)->refused, 2);
+	ck_assert_uint_eq(counted().refused, 2);
 	ck_assert_uint_eq(changed, 2);
 	/* and that is that, however long */
-	c25_push_stats_reset(q);
+	from_now();
 	pass(3 * C25_PUSH_REFRESH_MS);
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 0);
-	ck_assert_uint_eq(c25_push_stats(q)->moved, 0);
+	ck_assert_uint_eq(counted().acked, 0);
+	ck_assert_uint_eq(counted().moved, 0);
 	/* a reload may have mended it */
 	configure(2, CONNECTORS, 1);
 	settle();
@@ -415,7 +415,7 @@ START_TEST(failures_lose_nothing)
 
 	configure(1, CONNECTORS, 1);	/* wiki is office's alone */
 	settle();
-	c25_push_stats_reset(q);
+	from_now();
 	start = now;
 	for (uint32_t i = 0; i < 3; i++)
 		reserve(i, "wiki.example", OFFICE);
@@ -444,9 +444,9 @@ START_TEST(failures_lose_nothing)
 	settle();
 	for (uint32_t i = 0; i < 3; i++)
 		ck_assert_int_eq(state(i), C25_PUSH_READY);
-	ck_assert_uint_eq(c25_push_stats(q)->failed, 3 + 19 * again);
-	ck_assert_uint_eq(c25_push_stats(q)->retried, 3 + 19 * again);
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 3);
+	ck_assert_uint_eq(counted().failed, 3 + 19 * again);
+	ck_assert_uint_eq(counted().retried, 3 + 19 * again);
+	ck_assert_uint_eq(counted().acked, 3);
 }
 END_TEST
 
@@ -569,7 +569,7 @@ START_TEST(idle_ones_are_asked_how_they_are)
 	reserve(0, "wiki.example", OFFICE);
 	pass(12000);			/* the refresh is past it */
 	start = now;
-	c25_push_stats_reset(q);
+	from_now();
 	n = conn[OFFICE].posts;
 	while (now < start + 60000) {
 		advance();
@@ -579,8 +579,7 @@ START_TEST(idle_ones_are_asked_how_they_are)
 	}
 	ck_assert_uint_ge(conn[OFFICE].posts - n, 60 * 4 / 5 - 1);
 	ck_assert_uint_le(conn[OFFICE].posts - n, 60 * 4 / 3 + 1);
-	ck_assert_uint_eq(c25_push_stats(q)->probes,
-	    c25_push_stats(q)->requests);
+	ck_assert_uint_eq(counted().probes, counted().requests);
 }
 END_TEST
 
@@ -655,7 +654,7 @@ START_TEST(epochs)
 	now += 2500;
 	work();
 	all_with(epoch_rows[_i].before);
-	c25_push_stats_reset(q);
+	from_now();
 	reserve(500, "wiki.example", OFFICE);
 	work();
 	if (epoch_rows[_i].failed) {
@@ -671,7 +670,7 @@ START_TEST(epochs)
 	ck_assert_uint_eq(conn[OFFICE].request.count, 1);
 	conn[OFFICE].busy = false;
 	c25_push_done(q, OFFICE, &last, now);
-	c25_push_stats_reset(q);
+	from_now();
 	while (c25_push_due(q) <= now || conn[OFFICE].busy) {
 		work();
 		if (conn[OFFICE].busy)
@@ -709,10 +708,10 @@ START_TEST(a_resync_that_is_put_off_is_not_lost)
 	for (uint32_t i = 0; i < 300; i++)
 		reserve(i, "wiki.example", OFFICE);
 	office_says("e", 20000);
-	c25_push_stats_reset(q);
+	from_now();
 	office_says("b", 2000);
 	ck_assert_uint_ge(info(OFFICE).acked, 300);
-	c25_push_stats_reset(q);
+	from_now();
 	office_says("c", 5000);
 	ck_assert_uint_le(info(OFFICE).acked, 50);
 	office_says(_i == 1 ? NULL : "c", 4000);
@@ -751,7 +750,7 @@ START_TEST(all_is_refreshed_within_the_hour)
 		reserve(i, "wiki.example", i % 2 ? OFFICE : BRANCH);
 	work();
 	pass(60000);		/* all are at the better one */
-	c25_push_stats_reset(q);
+	from_now();
 	start = now;
 	while (now < start + 6 * 3600 * 1000ull) {
 		unsigned posts = conn[OFFICE].posts;
@@ -766,8 +765,8 @@ START_TEST(all_is_refreshed_within_the_hour)
 	}
 	/* a little each time, and not too often */
 	ck_assert_uint_le(most, 1);
-	ck_assert_uint_le(c25_push_stats(q)->acked, 900 * 10);
-	ck_assert_uint_ge(c25_push_stats(q)->acked, 900 * 7);
+	ck_assert_uint_le(counted().acked, 900 * 10);
+	ck_assert_uint_ge(counted().acked, 900 * 7);
 }
 END_TEST
 
@@ -817,7 +816,7 @@ START_TEST(an_overrun_ring_loses_nothing)
 	settle();
 	for (uint32_t i = 0; i < 500; i++)
 		ck_assert_int_eq(state(i), C25_PUSH_READY);
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 500);
+	ck_assert_uint_eq(counted().acked, 500);
 }
 END_TEST
 
@@ -834,9 +833,9 @@ START_TEST(another_address_is_another_connector)
 	ck_assert_uint_eq(aborts, 0);
 	configure(2, CONNECTORS, 2);
 	ck_assert_uint_eq(aborts, 1);
-	c25_push_stats_reset(q);
+	from_now();
 	settle();
-	ck_assert_uint_eq(c25_push_stats(q)->acked, 2);
+	ck_assert_uint_eq(counted().acked, 2);
 	ck_assert_int_eq(state(1), C25_PUSH_READY);
 }
 END_TEST

@@ -9,7 +9,7 @@ START_TEST(an_app_that_loses_its_connector_goes_to_the_next)
 	reserve(0, "wiki.example", BRANCH);
 	work();
 	codes(BRANCH, "0", "e");
-	c25_push_stats_reset(q);
+	from_now();
 	configure(1, CONNECTORS, 1);	/* wiki is office's alone */
 	ck_assert_int_eq(owner(0), OFFICE);
 	settle();
@@ -94,7 +94,7 @@ START_TEST(back_in_time_it_keeps_what_it_has)
 	for (uint32_t i = 0; i < 100; i++)
 		reserve(i, "wiki.example", OFFICE);
 	pass(30000);
-	c25_push_stats_reset(q);
+	from_now();
 	for (int n = 0; n < 100; n++) {
 		mute[OFFICE] = true;
 		pass(1200);
@@ -262,8 +262,8 @@ START_TEST(no_room_where_it_should_go)
 	mute[OFFICE] = true;
 	pass(30000);
 	ck_assert_int_eq(owner(0), OFFICE);
-	ck_assert_uint_ge(c25_push_stats(q)->stuck, 100);
-	ck_assert_uint_le(c25_push_stats(q)->stuck, 700);
+	ck_assert_uint_ge(counted().stuck, 100);
+	ck_assert_uint_le(counted().stuck, 700);
 	/* it goes as soon as there is */
 	move_error[BRANCH] = 0;
 	pass(6000);
@@ -385,7 +385,7 @@ START_TEST(second_choice_that_starts_anew_gets_all_again)
 	settle();
 	ck_assert_int_eq(state(100), C25_PUSH_READY);
 	ck_assert_int_eq(owner(101), BRANCH);
-	c25_push_stats_reset(q);
+	from_now();
 	reserve(102, "wiki.example", BRANCH);
 	work();
 	until_asked(BRANCH);
