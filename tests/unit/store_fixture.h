@@ -172,6 +172,13 @@ sf_close(void)
 }
 
 static inline void
+sf_reopen(void)
+{
+	sf_close();
+	sf_open();
+}
+
+static inline void
 sf_setup(void)
 {
 	(void)snprintf(sf_dir, sizeof(sf_dir), "/tmp/c25-store-XXXXXX");
@@ -252,6 +259,16 @@ sf_nth(uint8_t first, unsigned n)
 {
 	return c25_addr_v4((uint8_t[]){ first, (uint8_t)(n >> 16),
 	    (uint8_t)(n >> 8), (uint8_t)n });
+}
+
+static inline struct c25_store_assignment
+sf_assignment(const char *domain, const char *destination)
+{
+	return (struct c25_store_assignment){ .domain = sf_name(domain),
+	    .destination = sf_addr(destination),
+	    .magic = sf_addr("100.64.0.1"),
+	    .transit = sf_addr("169.254.64.1"), .app = "wiki",
+	    .connector = "office-1", .lease_s = 300 };
 }
 
 /* A mapping of edge-1: transit number `key` means destination `value`. */
