@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sidecar/forwards.h"
+#include "tests/unit/demo.h"
 #include "tests/unit/suite.h"
 
 #define HEADER "# Written by conn25d, which overwrites it: the forward " \
@@ -18,23 +19,17 @@
 static struct c25_forwards
 zones_of(const char *apps)
 {
-	struct c25_config_errors errs = { 0 };
-	struct c25_config *cfg = NULL;
 	struct c25_forwards f = { 0 };
-	char line[C25_CONFIG_LINE_MAX], *text;
+	struct c25_config *cfg;
+	char *text;
 
 	ck_assert_int_ge(asprintf(&text, "{ 'pools': { 'v4MagicIPPool': "
 		"['100.64.0.0/16'], 'v4TransitIPPool': ['169.254.64.0/18'] }, "
 		"'unbound': { 'includeFile': '/f' }, 'apps': [ %s ] }", apps),
 		0);
-	for (char *p = text; *p != '\0'; p++)
-		if (*p == '\'')
-			*p = '"';
-	ck_assert_msg(c25_config_parse(text, strlen(text), "demo", &cfg,
-	    &errs) == 0, "%s", c25_config_error_line(&errs, 0, line));
+	cfg = parse(text);
 	ck_assert_int_eq(c25_forwards_make(&f, cfg), 0);
 	c25_config_free(cfg);
-	c25_config_errors_free(&errs);
 	free(text);
 	return f;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "sidecar/persist.h"
+#include "tests/unit/demo.h"
 #include "tests/unit/store_fixture.h"
 #include "tests/unit/suite.h"
 
@@ -33,29 +34,13 @@ clock_now(void)
 	return now;
 }
 
-static void
-parse(const char *quoted)
-{
-	struct c25_config_errors errs = { 0 };
-	char *text = strdup(quoted), line[C25_CONFIG_LINE_MAX];
-
-	ck_assert_ptr_nonnull(text);
-	for (char *p = text; *p != '\0'; p++)
-		if (*p == '\'')
-			*p = '"';
-	ck_assert_msg(c25_config_parse(text, strlen(text), "demo", &cfg,
-	    &errs) == 0, "%s", c25_config_error_line(&errs, 0, line));
-	c25_config_errors_free(&errs);
-	free(text);
-}
-
 /* As conn25d starts. */
 static void
 up(const char *config)
 {
 	static const struct c25_addr none[1];
 
-	parse(config);
+	cfg = parse(config);
 	ck_assert_int_eq(c25_serve_new(&serve, &sf_err), 0);
 	c25_serve_own_set(serve, none, 0);
 	ck_assert_int_eq(c25_serve_configure(serve, cfg, &sf_err), 0);
@@ -259,7 +244,7 @@ START_TEST(what_a_reload_drops_is_dropped_for_good)
 	up(all);
 	ask_four();
 	old = cfg;
-	parse(lost_rows[_i].config);
+	cfg = parse(lost_rows[_i].config);
 	ck_assert_int_eq(c25_serve_configure(serve, cfg, &sf_err), 0);
 	c25_config_free(old);
 	ck_assert_uint_eq(held(), lost_rows[_i].left);
@@ -275,7 +260,7 @@ START_TEST(a_start_that_fails_removes_nothing)
 	up(all);
 	ask_four();
 	down();
-	parse(lost_rows[0].config);
+	cfg = parse(lost_rows[0].config);
 	ck_assert_int_eq(c25_serve_new(&serve, &sf_err), 0);
 	ck_assert_int_eq(c25_serve_configure(serve, cfg, &sf_err), 0);
 	ck_assert_int_eq(c25_persist_open(sf_state, sf_run, serve, &persist,

@@ -7,6 +7,7 @@
 
 #include "sidecar/config.h"
 #include "sidecar/serve.h"
+#include "tests/unit/demo.h"
 #include "tests/unit/suite.h"
 
 static struct c25_serve *s;
@@ -27,33 +28,6 @@ static const char demo[] = "{ 'apps': ["
     "{ 'name': 'key', 'addresses': ['10.9.0.4'], 'publicKey':"
     "  'JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=',"
     "  'apps': ['wiki'] } ] }";
-
-static struct c25_config *
-parse(const char *quoted)
-{
-	struct c25_config_errors errs = { 0 };
-	struct c25_config *c = NULL;
-	char *text = strdup(quoted), line[C25_CONFIG_LINE_MAX];
-
-	ck_assert_ptr_nonnull(text);
-	for (char *p = text; *p != '\0'; p++)
-		if (*p == '\'')
-			*p = '"';
-	ck_assert_msg(c25_config_parse(text, strlen(text), "demo", &c,
-	    &errs) == 0, "%s", c25_config_error_line(&errs, 0, line));
-	c25_config_errors_free(&errs);
-	free(text);
-	return c;
-}
-
-static struct c25_addr
-addr(const char *text)
-{
-	struct c25_addr a;
-
-	ck_assert_int_eq(c25_addr_parse(&a, text, strlen(text)), 0);
-	return a;
-}
 
 static void
 setup(void)

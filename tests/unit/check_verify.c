@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sidecar/verify.h"
+#include "tests/unit/demo.h"
 #include "tests/unit/suite.h"
 
 static struct c25_verify *v;
@@ -34,33 +35,6 @@ static const char demo[] = "{ 'pools': { 'v4MagicIPPool': ['100.64.0.0/16'],"
     "{ 'name': 'mail', 'domains': ['mail.example'] },"
     "{ 'name': 'crm', 'verifyDestinations': true, 'domains': ["
     "    '*.crm.example'] } ] }";
-
-static struct c25_config *
-parse(const char *quoted)
-{
-	struct c25_config_errors errs = { 0 };
-	struct c25_config *c = NULL;
-	char *text = strdup(quoted), line[C25_CONFIG_LINE_MAX];
-
-	ck_assert_ptr_nonnull(text);
-	for (char *p = text; *p != '\0'; p++)
-		if (*p == '\'')
-			*p = '"';
-	ck_assert_msg(c25_config_parse(text, strlen(text), "demo", &c,
-	    &errs) == 0, "%s", c25_config_error_line(&errs, 0, line));
-	c25_config_errors_free(&errs);
-	free(text);
-	return c;
-}
-
-static struct c25_addr
-addr(const char *text)
-{
-	struct c25_addr a;
-
-	ck_assert_int_eq(c25_addr_parse(&a, text, strlen(text)), 0);
-	return a;
-}
 
 static int
 on_start(void *ctx, struct c25_verify_name *name, const char *domain,
