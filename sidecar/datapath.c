@@ -14,6 +14,7 @@
 #define RETRY_MIN_MS 250	/* after a failure; doubles */
 #define RETRY_MAX_MS 60000
 #define ATOMIC_MIN 32		/* changes that any socket takes at once */
+#define MANY (1u << 17)		/* elements: they take a second */
 #define REPAIR_MS 20		/* before a repair, to see all of a change */
 #define REPAIRS 10		/* that may be at once */
 #define REPAIR_EACH_MS 3000	/* one more after this time */
@@ -43,6 +44,7 @@ c25_datapath_free(struct c25_datapath *dp)
 		return;
 	if (dp->mappings != NULL)
 		c25_mappings_watch(dp->mappings, NULL, dp);
+	c25_progress_end(&dp->progress);
 	c25_elements_free(dp->elements);
 	c25_ruleset_free(dp->rs);
 	free(dp->by_peer);
@@ -161,6 +163,21 @@ take_fewer(struct c25_datapath *dp, int r)
 	return true;
 }
 
+/* Many elements are to be loaded: show that, as the kernel takes its time and
+ * gives no sign of life meanwhile. */
+static void
+show_loading(struct c25_datapath *dp, uint64_t now)
+{
+	size_t many = c25_elements_pending(dp->elements);
+
+	c25_progress_end(&dp->progress);	/* of an attempt that failed */
+	if (many < MANY)
+		return;
+	c25_progress_begin(&dp->progress, "loading elements into the kernel",
+		many, now);
+	c25_progress_show(&dp->progress, 0, now);
+}
+
 /* The whole table, in place of whatever is there. */
 static void
 build(struct c25_datapath *dp, uint64_t now)
@@ -172,6 +189,7 @@ build(struct c25_datapath *dp, uint64_t now)
 	c25_elements_lost(dp->elements);
 	c25_ruleset_load(dp->rs, c25_elements_pending(dp->elements) >
 		dp->atomic);
+	show_loading(dp, now);
 	dp->ops->begin(dp->ctx);
 	dp->ops->anew(dp->ctx, dp->rs);
 	n = add_changes(dp, dp->atomic, now);
@@ -191,6 +209,8 @@ build(struct c25_datapath *dp, uint64_t now)
 	dp->flows_at_ms = now;
 	dp->build_ms = c25_now_ms() - now;
 	tell_built(dp);
+	if (!dp->rs->loading)
+		c25_progress_end(&dp->progress);
 }
 
 /* Other rules, or those that refuse once all elements are there; some
@@ -229,6 +249,11 @@ update(struct c25_datapath *dp, uint64_t now)
 		dp->stats.changes += n;
 		if (rules)
 			dp->rules_due = false;
+		if (dp->rs->loading)
+			c25_progress_step(&dp->progress,
+				c25_elements_in_kernel(dp->elements), now);
+		else
+			c25_progress_end(&dp->progress);
 	}
 }
 

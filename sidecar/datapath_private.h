@@ -8,6 +8,7 @@
 #define CONN25_DATAPATH_PRIVATE_H
 
 #include "datapath.h"
+#include "progress.h"
 
 /* An element's source is asked again when it ends within this time; each
  * element is looked at in every SWEEP_MS. */
@@ -39,6 +40,7 @@ struct c25_datapath {
 	unsigned repairs_left;		/* that may be at once */
 	uint64_t repairs_ms;		/* when that was counted last */
 	uint64_t build_ms;		/* that the last build took */
+	struct c25_progress progress;	/* of many elements */
 	char who[64];			/* who made it necessary, or "" */
 	char told[512];			/* error logged last */
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
+#define REWIND "\r\033[K"		/* to an empty line; ECMA-48 EL */
 
 static const char *log_ident = "conn25";
 /* Relaxed everywhere: which lines of other threads it applies to first is of
@@ -26,6 +27,9 @@ static const char *log_ident = "conn25";
 static _Atomic int log_verbosity = C25_LOG_INFO;
 static _Atomic int log_to = C25_LOG_STDERR;
 static bool log_journal;
+/* A line that is to be written over is on the terminal. Relaxed: who shows it
+ * and who logs is mostly one thread, and else it is a matter of looks. */
+static _Atomic bool log_fleeting;
 
 /* Does stderr lead to systemd's journal? Ref: systemd.exec(5),
  * JOURNAL_STREAM. */
@@ -102,6 +106,42 @@ head(char *line, size_t size, enum c25_log_level level)
 		(long long)now.tv_sec, now.tv_nsec / 1000000, log_ident);
 }
 
+/* To stderr; a log that can't be written has nobody left to tell. */
+static void
+put(const char *line, size_t len)
+{
+	if (write(STDERR_FILENO, line, len) < 0)
+		return;
+}
+
+/* Is there somebody who looks at it as it comes? */
+static bool
+is_terminal(void)
+{
+	return atomic_load_explicit(&log_to, memory_order_relaxed) ==
+		C25_LOG_STDERR && getenv("NOTIFY_SOCKET") == NULL &&
+		isatty(STDERR_FILENO) == 1;
+}
+
+void
+c25_log_fleeting(const char *text)
+{
+	char line[LINE_MAX_BYTES];
+	int n;
+
+	if (text != NULL && is_terminal()) {
+		n = snprintf(line, sizeof(line), REWIND "%s: %s", log_ident,
+			text);
+		atomic_store_explicit(&log_fleeting, true,
+			memory_order_relaxed);
+		if (n > 0 && (size_t)n < sizeof(line))
+			put(line, (size_t)n);
+	} else if (atomic_exchange_explicit(&log_fleeting, false,
+			memory_order_relaxed)) {
+		put(REWIND, strlen(REWIND));
+	}
+}
+
 void
 c25_log(enum c25_log_level level, const char *format, ...)
 {
@@ -126,9 +166,8 @@ c25_log(enum c25_log_level level, const char *format, ...)
 		syslog(priority(level), "%s", line);
 		return;
 	}
+	c25_log_fleeting(NULL);
 	len = strnlen(line, sizeof(line) - 1);
 	line[len++] = '\n';
-	/* A log that can't be written has nobody left to tell. */
-	if (write(STDERR_FILENO, line, len) < 0)
-		return;
+	put(line, len);
 }

@@ -4,6 +4,8 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,13 +42,14 @@ send_to(const char *name, const char *state)
 void
 c25_notify(const char *state)
 {
+	static _Atomic bool told;
 	const char *name = getenv("NOTIFY_SOCKET");
 	int r;
 
 	if (name == NULL || *name == '\0')
 		return;
 	r = send_to(name, state);
-	if (r != 0)
+	if (!atomic_exchange(&told, r != 0) && r != 0)
 		c25_log(C25_LOG_ERROR, "NOTIFY_SOCKET: %s: can't be told "
 			"\"%s\": %s", name, state, strerror(-r));
 }

@@ -12,8 +12,9 @@
 #define CONN25_NOTIFY_H
 
 /*
- * Send `state`, lines as in sd_notify(3). That it can't be sent is logged: the
- * service manager would take conn25d for one that doesn't get ready.
+ * Send `state`, lines as in sd_notify(3). That it can't be sent is logged,
+ * once until it works again: the service manager would take conn25d for one
+ * that doesn't get ready.
  */
 void c25_notify(const char *state);
 

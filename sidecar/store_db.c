@@ -19,10 +19,12 @@
 #include <unistd.h>
 
 #include "conn25/log.h"
+#include "conn25/table.h"
 
 #define SCHEMA_VERSION 3
 #define APPLICATION_ID 0x43323564	/* "C25d" */
 #define BUSY_MS 5000			/* others who look into it */
+#define OPERATIONS 20000	/* of SQLite: some milliseconds */
 #define EPOCH_LEN (C25_STORE_EPOCH_MAX - 1)
 
 #define STRING(n) STRING_OF(n)
@@ -292,6 +294,31 @@ ask_number(struct c25_db *d, const char *sql, int64_t *out,
 		c25_db_fail(d, code, "can't be read", err);
 }
 
+/* Called by SQLite as it works, also where it gives no rows, as it sorts. */
+static int
+on_operations(void *ctx)
+{
+	struct c25_db *d = ctx;
+
+	c25_progress_step(&d->progress, d->done, c25_now_ms());
+	return 0;
+}
+
+void
+c25_db_long_begin(struct c25_db *d, const char *what, uint64_t total)
+{
+	d->done = 0;
+	c25_progress_begin(&d->progress, what, total, c25_now_ms());
+	sqlite3_progress_handler(d->sqlite, OPERATIONS, on_operations, d);
+}
+
+void
+c25_db_long_end(struct c25_db *d)
+{
+	sqlite3_progress_handler(d->sqlite, 0, NULL, NULL);
+	c25_progress_end(&d->progress);
+}
+
 static int
 quick_check(struct c25_db *d, struct c25_error *err)
 {
@@ -301,8 +328,10 @@ quick_check(struct c25_db *d, struct c25_error *err)
 	char text[200] = "";
 	const char *number;
 
+	c25_db_long_begin(d, "checking the database", 0);
 	if (code == SQLITE_OK)
 		code = sqlite3_step(stmt);
+	c25_db_long_end(d);
 	if (code == SQLITE_ROW)
 		get_text(stmt, 0, text, sizeof(text));
 	(void)sqlite3_finalize(stmt);

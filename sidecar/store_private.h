@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include "progress.h"
 #include "store.h"
 
 /* ---- store_set.c -------------------------------------------------------- */
@@ -131,6 +132,8 @@ struct c25_db {
 	dev_t dev;			/* the file that is open */
 	ino_t ino;
 	struct c25_db_meta meta;	/* as it was read or made */
+	struct c25_progress progress;	/* of long work, */
+	uint64_t done;			/* rows */
 };
 
 /*
@@ -172,6 +175,11 @@ int c25_db_meta_write(struct c25_db *d, const struct c25_db_meta *meta,
  */
 int c25_db_fail(struct c25_db *d, int code, const char *what,
 	struct c25_error *err);
+
+/* What follows may take long: show how far it is, by d->done, until its end.
+ * `total` 0: it can't be counted. */
+void c25_db_long_begin(struct c25_db *d, const char *what, uint64_t total);
+void c25_db_long_end(struct c25_db *d);
 
 /* A new random epoch. */
 void c25_db_epoch(char epoch[static C25_STORE_EPOCH_MAX]);

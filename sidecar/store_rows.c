@@ -450,6 +450,22 @@ tell_skipped(const struct c25_db *d, const char *table, size_t skipped,
 			"%s", d->path, skipped, table, why);
 }
 
+/* For people; 0 if it can't be read: the walk will say so. */
+static uint64_t
+count_rows(struct c25_db *d, const struct table *t)
+{
+	struct sqlite3_stmt *stmt = NULL;
+	char sql[SQL_MAX];
+	uint64_t count = 0;
+
+	(void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", t->name);
+	if (prepare(d, sql, &stmt, NULL) == 0 &&
+			sqlite3_step(stmt) == SQLITE_ROW)
+		count = (uint64_t)sqlite3_column_int64(stmt, 0);
+	(void)sqlite3_finalize(stmt);
+	return count;
+}
+
 /* Walk a table: `row` judges one and hands it on. */
 static int
 walk(struct c25_db *d, const struct table *t,
@@ -457,6 +473,7 @@ walk(struct c25_db *d, const struct table *t,
 	struct c25_store_loaded *out, struct c25_error *err)
 {
 	struct reading reading = { 0 };
+	char what[64];
 	const char *first = "";
 	int code = SQLITE_DONE, r;
 
@@ -464,8 +481,11 @@ walk(struct c25_db *d, const struct table *t,
 	r = prepare(d, t->all, &reading.stmt, err);
 	if (r != 0)
 		return r;
+	(void)snprintf(what, sizeof(what), "restoring %ss", t->name);
+	c25_db_long_begin(d, what, count_rows(d, t));
 	while (out->stopped == 0 &&
 			(code = sqlite3_step(reading.stmt)) == SQLITE_ROW) {
+		d->done++;
 		reading.why = NULL;
 		out->stopped = row(&reading, ctx);
 		if (reading.why == NULL)
@@ -475,6 +495,7 @@ walk(struct c25_db *d, const struct table *t,
 	}
 	if (out->stopped == 0 && code != SQLITE_DONE)
 		r = c25_db_fail(d, code, "can't be read", err);
+	c25_db_long_end(d);
 	(void)sqlite3_finalize(reading.stmt);
 	tell_skipped(d, t->name, out->skipped, first);
 	return r;

@@ -34,4 +34,12 @@ int c25_log_get_verbosity(void);
 void c25_log(enum c25_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/*
+ * Show how far long work is, in a line on the terminal that the next call, or
+ * the next message, is written over; NULL takes it away. Nothing is shown if
+ * the log goes anywhere else: to a pipe, a file, syslog, or under a service
+ * manager ($NOTIFY_SOCKET).
+ */
+void c25_log_fleeting(const char *text);
+
 #endif

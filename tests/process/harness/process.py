@@ -73,12 +73,15 @@ class Process:
     def start(self):
         assert not self.alive(), f"{self.name} runs already"
         with open(self.log_path, "ab") as log:
-            self.popen = subprocess.Popen(
-                self.argv, env=self.env, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, cwd=self.keeper.path,
-                start_new_session=True, preexec_fn=_die_with_parent)
-        self.groups.append(self.popen.pid)
+            self._popen(log)
         return self
+
+    def _popen(self, output):
+        self.popen = subprocess.Popen(
+            self.argv, env=self.env, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=output, cwd=self.keeper.path,
+            start_new_session=True, preexec_fn=_die_with_parent)
+        self.groups.append(self.popen.pid)
 
     def alive(self):
         return self.popen is not None and self.popen.poll() is None
