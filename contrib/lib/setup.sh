@@ -4,6 +4,9 @@
 # setup.sh - to be sourced by quickstart and test: makes a bare Debian ready,
 # that is packages, an Unbound that can load us, and a build of conn25.
 #
+# What is done is told line by line; on a terminal what takes long also shows
+# that it goes on.
+#
 # Wants: prog (for messages), suite (bookworm, trixie or sid).
 # Sets: top (the source tree), unbound (the prefix of Unbound), build (where
 # conn25 is built).
@@ -11,6 +14,8 @@
 top=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=apt.sh source-path=SCRIPTDIR
 . "$top/contrib/lib/apt.sh"
+# shellcheck source=ticker.sh source-path=SCRIPTDIR
+. "$top/contrib/lib/ticker.sh"
 
 setup_build_packages="build-essential pkg-config binutils
 	libwebsockets-dev libcjson-dev libsodium-dev libevent-dev libssl-dev
@@ -46,6 +51,29 @@ die() {
 	exit 1
 }
 
+# setup_run LOG COMMAND...: runs it into LOG, in a subshell.
+setup_run() {
+	local log=$1 status=0
+	shift
+	: >"$log"
+	ticker_start "$log"
+	("$@") >>"$log" 2>&1 </dev/null || status=$?
+	ticker_stop
+	return "$status"
+}
+
+# Without the services that come with them being started.
+setup_install() {
+	local policy=/usr/sbin/policy-rc.d
+	if [ "$(id -u)" -eq 0 ] && [ ! -e "$policy" ]; then
+		# shellcheck disable=SC2064 # now
+		trap "rm -f $policy" EXIT
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	fi
+	apt_install "$@"
+}
+
 # setup_packages PACKAGE...: installs what is missing. Debian starts a service
 # with its installation; of nsd and nginx we only want the program.
 setup_packages() {
@@ -53,15 +81,7 @@ setup_packages() {
 	mapfile -t missing < <(apt_missing "$@")
 	[ ${#missing[@]} -gt 0 ] || return 0
 	step "installing ${missing[*]}"
-	if ! (
-		policy=/usr/sbin/policy-rc.d
-		if [ "$(id -u)" -eq 0 ] && [ ! -e "$policy" ]; then
-			trap 'rm -f "$policy"' EXIT
-			printf '#!/bin/sh\nexit 101\n' >"$policy"
-			chmod 755 "$policy"
-		fi
-		apt_install "${missing[@]}"
-	) >"$setup_log" 2>&1; then
+	if ! setup_run "$setup_log" setup_install "${missing[@]}"; then
 		tail -n 20 "$setup_log" >&2
 		die "packages cannot be installed: see above"
 	fi
@@ -86,21 +106,25 @@ setup_unbound() {
 		die "no Unbound to load the module: see above"
 }
 
+setup_make() {
+	cd "$1" || return
+	shift
+	if ! { [ -f Makefile ] && [ Makefile -nt "$top/configure" ] &&
+		grep -q "^UNBOUND_SRC = $unbound/src\$" Makefile &&
+		grep -q "^UNBOUND_BUILD_ID = $(setup_build_id)\$" \
+			Makefile; }; then
+		"$top/configure" -q --with-unbound-src="$unbound/src" "$@" ||
+			return
+	fi
+	make -s -j"$(nproc)" all
+}
+
 # setup_conn25 DIR [CONFIGURE ARGUMENT...]: builds conn25 in DIR.
 setup_conn25() {
 	local dir=$1
-	shift
 	step "building conn25 in $dir"
 	mkdir -p "$dir"
-	if ! {
-		cd "$dir" &&
-		{ [ -f Makefile ] && [ Makefile -nt "$top/configure" ] &&
-			grep -q "^UNBOUND_SRC = $unbound/src\$" Makefile &&
-			grep -q "^UNBOUND_BUILD_ID = $(setup_build_id)\$" \
-				Makefile || "$top/configure" -q \
-			--with-unbound-src="$unbound/src" "$@"; } &&
-		make -s -j"$(nproc)" all
-	} >"$dir.log" 2>&1 </dev/null; then
+	if ! setup_run "$dir.log" setup_make "$@"; then
 		tail -n 30 "$dir.log" >&2
 		die "conn25 does not build: see above and $dir.log"
 	fi

@@ -169,17 +169,32 @@ step "the first step"
 run "the work" sh -c 'echo at work; head -c 1 "$0"' "$3"
 """
 
+# As quickstart and test build conn25, and as test runs its stages.
+LINES = """
+set -e
+. "$1/lib/setup.sh"
+prog=test
+step "the first step"
+setup_run "$2" sh -c 'echo at work; head -c 1 "$0"' "$3"
+"""
 
-def test_long_work_is_quiet_in_a_pipe_and_told_on_a_terminal(tmp_path):
+
+@pytest.mark.parametrize("steps, piped", [
+    (STEPS, rb""), (LINES, rb"test: +\d+ s: the first step\n")],
+    ids=["progress.sh", "setup.sh"])
+def test_long_work_is_quiet_in_a_pipe_and_told_on_a_terminal(
+        tmp_path, steps, piped):
     log = tmp_path / "log"
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    argv = ["bash", "-c", STEPS, "bash", CONTRIB, str(log), str(gate)]
+    argv = ["bash", "-c", steps, "bash", CONTRIB, str(log), str(gate)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
         with open(gate, "w", encoding="ascii") as file:
             file.write("x")
-        assert process.communicate(timeout=scaled(60))[0] == b""
-    assert "the first step" in log.read_text()
+        told = process.communicate(timeout=scaled(60))[0]
+        assert re.fullmatch(piped, told)
+        assert process.returncode == 0
+    assert "at work" in log.read_text()
     main, other = pty.openpty()
     with subprocess.Popen(argv, stdout=other) as process:
         os.close(other)
