@@ -340,9 +340,8 @@ on_mappings(void *ctx)
 {
 	struct c25_daemon *d = ctx;
 
-	/* or refuses them; others wait, as for any request */
-	while (!c25_nat_flush(d->nat))
-		;
+	/* or refuses them */
+	c25_nat_flush_first(d->nat);
 }
 
 static void

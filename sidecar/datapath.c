@@ -283,6 +283,14 @@ c25_datapath_work(struct c25_datapath *dp, uint64_t now)
 		update(dp, now);
 }
 
+bool
+c25_datapath_owes(const struct c25_datapath *dp)
+{
+	/* what it refused is tried again later, and nobody waits for that */
+	return dp->rs != NULL && dp->retry_at_ms == 0 &&
+		(!dp->built || c25_elements_first(dp->elements) > 0);
+}
+
 static void
 earlier(uint64_t *due, uint64_t at)
 {

@@ -44,7 +44,9 @@
  *   size       up to C25_DATAPATH_ATOMIC elements go into that transaction;
  *              more in further ones, and until all are in packets for those
  *              that are missing are dropped, not refused, also when the
- *              configuration changes meanwhile.
+ *              configuration changes meanwhile. What is assigned or mapped
+ *              meanwhile, for the first time or again, goes before all that
+ *              is being loaded, so that nobody waits for that.
  *   repair     if somebody else changed the table, or the kernel says it has
  *              not what we think, it is made anew: at once, but after some
  *              times of that with pauses, so that two programs that fight
@@ -125,6 +127,12 @@ void c25_datapath_overrun(struct c25_datapath *dp);
 
 /* Do what is to be done. Bounded, but for what is made anew. */
 void c25_datapath_work(struct c25_datapath *dp, uint64_t now_ms);
+/*
+ * Has the kernel still to be told of what was assigned or mapped since the
+ * start, so that c25_datapath_work() is to be called before anybody is told of
+ * it? What else has to be loaded may take longer.
+ */
+bool c25_datapath_owes(const struct c25_datapath *dp);
 /* When to call c25_datapath_work() next if nothing happens. */
 uint64_t c25_datapath_due(const struct c25_datapath *dp);
 

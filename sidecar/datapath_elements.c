@@ -31,10 +31,10 @@ struct entry {
 	uint64_t until_ms;
 	uint32_t next;		/* in the bucket, or in the free list */
 	uint32_t queue;		/* the one behind it */
-	uint32_t pass;
+	uint32_t before;	/* the one before it */
+	uint16_t pass;
 	uint8_t map;
 	uint8_t flags;
-	uint8_t pad[2];
 };
 
 struct queue {
@@ -52,8 +52,11 @@ struct c25_elements {
 	uint32_t bucket_count;		/* in use */
 	uint32_t bucket_size;		/* allocated */
 	uint32_t split;			/* bucket_count's power of two below */
-	uint32_t pass;
+	uint16_t pass;
 	struct queue todo, taken;
+	/* So many at the head of todo were put with `first`, or fewer; and of
+	 * those that were taken. */
+	size_t first, first_taken;
 	size_t entries, wanted, in_kernel;
 };
 
@@ -256,6 +259,9 @@ push(struct c25_elements *e, struct queue *q, uint32_t i, bool first)
 	struct entry *x = at(e, i);
 
 	x->queue = first ? q->head : NONE;
+	x->before = first ? NONE : q->tail;
+	if (first && q->head != NONE)
+		at(e, q->head)->before = i;
 	if (!first && q->tail != NONE)
 		at(e, q->tail)->queue = i;
 	if (first || q->head == NONE)
@@ -275,8 +281,27 @@ pop(struct c25_elements *e, struct queue *q)
 	q->head = at(e, i)->queue;
 	if (q->head == NONE)
 		q->tail = NONE;
+	else
+		at(e, q->head)->before = NONE;
 	q->count--;
 	return i;
+}
+
+/* Take it out, wherever it is. */
+static void
+unlink_entry(struct c25_elements *e, struct queue *q, uint32_t i)
+{
+	const struct entry *x = at(e, i);
+
+	if (x->before == NONE)
+		q->head = x->queue;
+	else
+		at(e, x->before)->queue = x->queue;
+	if (x->queue == NONE)
+		q->tail = x->before;
+	else
+		at(e, x->queue)->before = x->before;
+	q->count--;
 }
 
 /* Is the kernel otherwise than it should be? */
@@ -299,10 +324,16 @@ queue_up(struct c25_elements *e, uint32_t i, bool first)
 			release(e, i);
 		return false;
 	}
-	if ((x->flags & QUEUED) == 0) {
-		x->flags |= QUEUED;
-		push(e, &e->todo, i, first);
+	if (x->flags & QUEUED) {
+		if (!first)
+			return true;
+		unlink_entry(e, &e->todo, i);
 	}
+	x->flags |= QUEUED;
+	push(e, &e->todo, i, first);
+	/* one that was among the first is counted twice: no harm */
+	if (first && e->first < e->todo.count)
+		e->first++;
 	return true;
 }
 
@@ -407,13 +438,16 @@ c25_elements_take(struct c25_elements *e, struct c25_change *out)
 
 	while ((i = pop(e, &e->todo)) != NONE) {
 		struct entry *x = at(e, i);
+		bool first = e->first > 0;
 
+		e->first -= first;
 		if (!differs(x)) {
 			x->flags &= (uint8_t)~QUEUED;
 			if ((x->flags & WANTED) == 0)
 				release(e, i);
 			continue;
 		}
+		e->first_taken += first;
 		push(e, &e->taken, i, false);
 		show(x, &out->element);
 		out->out = x->flags & IN_KERNEL;
@@ -447,10 +481,14 @@ c25_elements_taken(struct c25_elements *e, bool done)
 		at(e, e->taken.tail)->queue = e->todo.head;
 		if (e->todo.head == NONE)
 			e->todo.tail = e->taken.tail;
+		else
+			at(e, e->todo.head)->before = e->taken.tail;
 		e->todo.head = e->taken.head;
 		e->todo.count += e->taken.count;
 		e->taken = (struct queue){ NONE, NONE, 0 };
+		e->first += e->first_taken;
 	}
+	e->first_taken = 0;
 	while ((i = pop(e, &e->taken)) != NONE)
 		settle(e, i);
 }
@@ -458,6 +496,8 @@ c25_elements_taken(struct c25_elements *e, bool done)
 void
 c25_elements_lost(struct c25_elements *e)
 {
+	bool first = e->first + e->first_taken > 0;
+
 	e->todo = e->taken = (struct queue){ NONE, NONE, 0 };
 	e->in_kernel = 0;
 	for (uint32_t i = 0; i < e->used; i++) {
@@ -468,6 +508,15 @@ c25_elements_lost(struct c25_elements *e)
 		x->flags &= (uint8_t)~(QUEUED | STALE | IN_KERNEL);
 		(void)queue_up(e, i, false);
 	}
+	/* they are anywhere now */
+	e->first = first ? e->todo.count : 0;
+	e->first_taken = 0;
+}
+
+size_t
+c25_elements_first(const struct c25_elements *e)
+{
+	return e->first;
 }
 
 size_t

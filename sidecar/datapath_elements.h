@@ -22,7 +22,8 @@
  *              take it out and put it in, in one transaction, which every
  *              kernel can. Between c25_elements_take() and _taken() nothing
  *              is put or dropped.
- *   order      as they came, those put with `first` before all others.
+ *   order      as they came, those put with `first` before all others, also
+ *              if they were waiting already.
  *   cost       put, drop, find, take: O(1), whatever the keys (keyed hash);
  *              72 bytes an element and some 4 for its bucket.
  *   memory     -ENOMEM of a put leaves everything as it was.
@@ -112,6 +113,9 @@ void c25_elements_lost(struct c25_elements *e);
 
 /* Changes that c25_elements_take() would give, or a few more. */
 size_t c25_elements_pending(const struct c25_elements *e);
+/* How many c25_elements_take() has to give until all that were put `first`
+ * are among them, or a few more. */
+size_t c25_elements_first(const struct c25_elements *e);
 /* Known to be in the kernel; to be there. */
 size_t c25_elements_in_kernel(const struct c25_elements *e);
 size_t c25_elements_count(const struct c25_elements *e);

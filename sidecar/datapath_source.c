@@ -159,10 +159,10 @@ peer_of(const struct c25_datapath *dp, const struct c25_addr *source)
 		dp->peer_count, sizeof(key), by_addr);
 }
 
-/* One for each address of the peer. */
+/* One for each address of the peer. `first`: somebody waits for it. */
 static void
 put_mapping(struct c25_datapath *dp, const struct c25_mapping *it,
-	bool there, uint64_t now)
+	bool there, bool first, uint64_t now)
 {
 	struct c25_element e = { .map = it->transit.family == C25_V6 ?
 		C25_MAP_PEER6 : C25_MAP_PEER4,
@@ -180,7 +180,7 @@ put_mapping(struct c25_datapath *dp, const struct c25_mapping *it,
 			(void)c25_elements_drop(dp->elements, e.map,
 				e.source, e.address);
 		else if (e.until_ms > now && c25_elements_put(dp->elements,
-		    &e, now + C25_DATAPATH_HORIZON_MS, false) < 0)
+		    &e, now + C25_DATAPATH_HORIZON_MS, first) < 0)
 			no_memory(dp, now);
 	}
 }
@@ -189,7 +189,7 @@ static void
 on_mapping(void *ctx, const struct c25_mapping *it, bool there)
 {
 	/* it was sent just now */
-	put_mapping(ctx, it, there, it->sent_ms);
+	put_mapping(ctx, it, there, true, it->sent_ms);
 }
 
 void
@@ -239,7 +239,7 @@ c25_datapath_compare(struct c25_datapath *dp, struct c25_ranges *outside,
 	}
 	while (dp->peer_count > 0 && c25_mappings_next(dp->mappings, &cursor,
 	    &it))
-		put_mapping(dp, &it, true, now);
+		put_mapping(dp, &it, true, false, now);
 	if (!dp->compare_due)		/* no lack of memory */
 		(void)c25_elements_pass_end(dp->elements);
 }
@@ -277,7 +277,7 @@ is_renewed(struct c25_datapath *dp, const struct c25_element *e, uint64_t now)
 	if (peer == NULL || c25_mappings_get(dp->mappings, peer->peer, &addr,
 	    now, &it) != 0)
 		return false;
-	put_mapping(dp, &it, true, now);
+	put_mapping(dp, &it, true, false, now);
 	return true;
 }
 

@@ -191,6 +191,13 @@ c25_nat_flush(struct c25_nat *nat)
 	return true;
 }
 
+void
+c25_nat_flush_first(struct c25_nat *nat)
+{
+	while (nat->dp != NULL && c25_datapath_owes(nat->dp))
+		(void)c25_nat_flush(nat);
+}
+
 static void
 on_changes(struct c25_watch *w, int fd, unsigned events, void *ctx)
 {

@@ -61,6 +61,9 @@ void c25_nat_dropped(struct c25_nat *nat, const struct c25_assignment *a);
 /* Give the kernel what waits for it. Returns: is nothing left? */
 bool c25_nat_flush(struct c25_nat *nat);
 
+/* Give the kernel what somebody waits to be told of, before all the rest. */
+void c25_nat_flush_first(struct c25_nat *nat);
+
 /* Is it on? */
 bool c25_nat_on(const struct c25_nat *nat);
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Long work at the start: on a terminal a line says how far it is, a service
-manager gets a status and is asked for time, and nobody else hears of it."""
+manager gets a status and is asked for time, and nobody else hears of it.
+CONN25_TEST_FULL=1 loads millions of elements."""
 
 import contextlib
 import os
@@ -16,7 +17,8 @@ import time
 import pytest
 
 from harness import netns
-from harness.conn25 import Conn25d, client_config, connector_config
+from harness.conn25 import (Conn25d, client_config, codes, connector_config,
+                            entry, post_entries)
 from harness.process import Process, free_port
 from harness.wait import scaled, wait_for
 
@@ -240,26 +242,27 @@ def datapath_with(keeper, count):
     reason = netns.why_not()
     if reason is not None:
         pytest.skip(reason)
-    config = connector_config(8025)
+    config = connector_config(8025, datapath={
+        "nftables": True, "overlay": "lo"})
     config["peers"] = [{"name": "edge-1", "apps": ["wiki"], "addresses": [
         f"127.0.1.{n}" for n in range(16)]}]
     daemon = Conn25d(keeper, "connector", config)
-    daemon.process.argv[:0] = [
-        "unshare", "--net", "sh", "-ec",
-        'ip link set lo up; exec "$@"', "sh"]
+    space = netns.Namespace("many")
+    keeper.closers.append(space.close)
     now = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000000
-    fill(daemon, "INSERT INTO mapping VALUES (?,?,?,?,?,?)",
-         (("edge-1", address("172.16.0.0", n), address("10.0.0.0", n),
-           "wiki", 2, now) for n in range(count // 16)))
-    config["datapath"] = {"nftables": True, "overlay": "lo"}
-    daemon.configure(config)
-    return daemon
+    with space.enter():
+        fill(daemon, "INSERT INTO mapping VALUES (?,?,?,?,?,?)",
+             (("edge-1", address("172.16.0.0", n), address("10.0.0.0", n),
+               "wiki", 2, now) for n in range(count // 16)))
+    return daemon, space
 
 
 @pytest.mark.skipif(not shutil.which("nft"), reason="no nft")
 def test_loading_many_elements_shows_on_a_terminal(keeper):
     many = 1 << 17
-    daemon = on_terminal(datapath_with(keeper, many)).start()
+    daemon, space = datapath_with(keeper, many)
+    with space.enter():
+        on_terminal(daemon).start()
     daemon.process.wait_log(f"with {many} elements", 60)
     assert daemon.process.lines() == [f"{LOADING}: 0 of {many} (0 %)"]
     assert daemon.process.raw().rindex(REWIND) < \
@@ -269,7 +272,9 @@ def test_loading_many_elements_shows_on_a_terminal(keeper):
 
 @pytest.mark.skipif(not shutil.which("nft"), reason="no nft")
 def test_loading_few_elements_shows_nothing(keeper):
-    daemon = on_terminal(datapath_with(keeper, 1600)).start()
+    daemon, space = datapath_with(keeper, 1600)
+    with space.enter():
+        on_terminal(daemon).start()
     daemon.process.wait_log("with 1600 elements")
     assert "\x1b" not in daemon.process.raw()
     daemon.stop()
@@ -277,12 +282,38 @@ def test_loading_few_elements_shows_nothing(keeper):
 
 @pytest.mark.skipif(not shutil.which("nft"), reason="no nft")
 def test_loading_many_elements_is_not_in_a_pipe_but_the_manager_knows(keeper):
-    daemon = datapath_with(keeper, 1 << 17)
+    daemon, space = datapath_with(keeper, 1 << 17)
     manager = Manager(keeper)
     daemon.process.env["NOTIFY_SOCKET"] = manager.path
-    daemon.start()
+    with space.enter():
+        daemon.start()
     assert any(state.startswith(f"STATUS={LOADING}: 0 of")
                for state in manager.told())
     assert LOADING not in daemon.process.log()
     assert "\x1b" not in daemon.process.log()
+    daemon.stop()
+
+
+@pytest.mark.skipif(not os.environ.get("CONN25_TEST_FULL"),
+                    reason="CONN25_TEST_FULL=1: a gigabyte of elements")
+def test_a_request_while_millions_are_loaded_waits_for_its_own(keeper):
+    """More than go in at once; both what is new and what waits already."""
+    daemon, space = datapath_with(keeper, 3 << 20)
+    on_terminal(daemon)
+    with space.enter():
+        daemon.start(wait=False)
+        daemon.process.wait_log("running:", 120)
+        mine = ["172.31.0.1", socket.inet_ntoa(address(
+            "172.16.0.0", (3 << 20) // 16 - 1))]
+        begin = time.monotonic()
+        assert codes(post_entries(
+            8025, *(entry(transit, "10.1.2.3") for transit in mine),
+            source="127.0.1.1")) == [0, 0]
+        took = time.monotonic() - begin
+    pending = daemon.stat("datapath.pending")
+    print(f"answered after {took * 1000:.0f} ms, {pending:.0f} pending")
+    assert pending > 0
+    wait_for(lambda: daemon.stat("datapath.pending") == 0, "the rest", 120)
+    found = counts(daemon.process.lines(), LOADING)
+    assert found == sorted(found) and found[-1][0] > 1 << 20
     daemon.stop()

@@ -455,6 +455,68 @@ START_TEST(test_loading)
 }
 END_TEST
 
+static void
+map_number(int n)
+{
+	char transit[32];
+
+	(void)snprintf(transit, sizeof(transit), "169.254.%d.%d",
+		64 + n / 200, n % 200);
+	map(transit);
+}
+
+/* Who waits for an answer doesn't wait for all the others, whether it sends
+ * what is new or what it has sent before. */
+START_TEST(test_mapped_while_loading)
+{
+	for (int i = 0; i < 1000; i++)
+		map_number(i);
+	start(100);
+	ck_assert(kernel.loading);
+	ck_assert_uint_eq(kernel.count, 100);
+	ck_assert(!c25_datapath_owes(dp));
+	map_number(1000);
+	map_number(995);
+	map_number(500);
+	ck_assert(c25_datapath_owes(dp));
+	c25_datapath_work(dp, now);
+	ck_assert(!c25_datapath_owes(dp));
+	ck_assert_ptr_nonnull(mapped("10.9.0.8", "169.254.69.0"));
+	ck_assert_ptr_nonnull(mapped("10.9.0.9", "169.254.69.0"));
+	ck_assert_ptr_nonnull(mapped("10.9.0.9", "169.254.68.195"));
+	ck_assert_ptr_nonnull(mapped("10.9.0.9", "169.254.66.100"));
+	ck_assert_uint_eq(kernel.count, 200);
+	ck_assert(kernel.loading);
+	/* more than fit into one transaction */
+	for (int i = 600; i < 700; i++)
+		map_number(i);
+	c25_datapath_work(dp, now);
+	ck_assert(c25_datapath_owes(dp));
+	c25_datapath_work(dp, now);
+	ck_assert(!c25_datapath_owes(dp));
+	for (int i = 0; i < 100; i++)
+		c25_datapath_work(dp, now);
+	ck_assert_uint_eq(kernel.count, 2002);
+	ck_assert(!kernel.loading);
+}
+END_TEST
+
+/* Nobody waits for a kernel that doesn't take it. */
+START_TEST(test_mapped_in_vain)
+{
+	start(ROOM);
+	map("169.254.64.1");
+	fails = -EIO;
+	ck_assert(c25_datapath_owes(dp));
+	c25_datapath_work(dp, now);
+	ck_assert(!c25_datapath_owes(dp));
+	fails = 0;
+	pass(1000);
+	ck_assert_ptr_nonnull(mapped("10.9.0.8", "169.254.64.1"));
+	ck_assert(!c25_datapath_owes(dp));
+}
+END_TEST
+
 /* A reload meanwhile, or a kernel that fails at the end, changes nothing of
  * that; other rules are told at once all the same. */
 START_TEST(test_reload_while_loading)
@@ -636,6 +698,8 @@ main(void)
 	tcase_add_loop_test(tc, test_unexpected_kernel, 0, 3);
 	tcase_add_test(tc, test_repairs);
 	tcase_add_test(tc, test_loading);
+	tcase_add_test(tc, test_mapped_while_loading);
+	tcase_add_test(tc, test_mapped_in_vain);
 	tcase_add_test(tc, test_reload_while_loading);
 	tcase_add_test(tc, test_small_socket);
 	tcase_add_test(tc, test_flow_keeps_its_assignment);

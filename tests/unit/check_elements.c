@@ -25,6 +25,7 @@ struct state {
 
 static struct c25_elements *e;
 static struct state want[KEYS], kernel[KEYS];
+static bool awaited[KEYS];		/* put first, and not done yet */
 static unsigned long seed;
 
 static unsigned
@@ -44,6 +45,7 @@ setup(void)
 	(void)printf("elements: seed %lu\n", seed);
 	memset(want, 0, sizeof(want));
 	memset(kernel, 0, sizeof(kernel));
+	memset(awaited, 0, sizeof(awaited));
 	ck_assert_int_eq(c25_elements_new(&e), 0);
 }
 
@@ -79,7 +81,11 @@ put(unsigned key, uint64_t now)
 	struct c25_element x = element(key, (uint8_t)any(3),
 		now + any(3 * FRESH_MS));
 
-	ck_assert_int_ge(c25_elements_put(e, &x, now + FRESH_MS, any(2)), 0);
+	bool first = any(2);
+	int r = c25_elements_put(e, &x, now + FRESH_MS, first);
+
+	ck_assert_int_ge(r, 0);
+	awaited[key] = awaited[key] || (first && r == 1);
 	want[key] = (struct state){ true, x.target[0], x.until_ms,
 		now + FRESH_MS };
 }
@@ -91,7 +97,7 @@ drop(unsigned key)
 
 	ck_assert_int_eq(c25_elements_drop(e, x.map, x.source, x.address),
 		want[key].there);
-	want[key].there = false;
+	want[key].there = awaited[key] = false;
 }
 
 /* Give the kernel up to `max` changes, which it takes as a whole or not. */
@@ -111,10 +117,24 @@ commit(unsigned max, bool works)
 		after[key].there = c.in;
 		after[key].target = c.element.target[0];
 		after[key].until_ms = c.element.until_ms;
+		awaited[key] = awaited[key] && !works;
 	}
 	c25_elements_taken(e, works);
 	if (works)
 		memcpy(kernel, after, sizeof(kernel));
+}
+
+/* What was put first is among the first, however the others wait. */
+static void
+check_first(void)
+{
+	size_t n = c25_elements_first(e);
+
+	ck_assert_uint_le(n, c25_elements_pending(e));
+	commit((unsigned)n, true);
+	ck_assert_uint_eq(c25_elements_first(e), 0);
+	for (unsigned k = 0; k < KEYS; k++)
+		ck_assert(!awaited[k]);
 }
 
 /* A walk through all: each that shall be there once. */
@@ -145,6 +165,8 @@ check_settled(void)
 
 	commit(UINT32_MAX, true);
 	ck_assert_uint_eq(c25_elements_pending(e), 0);
+	ck_assert_uint_eq(c25_elements_first(e), 0);
+	memset(awaited, 0, sizeof(awaited));
 	for (unsigned k = 0; k < KEYS; k++) {
 		ck_assert_int_eq(kernel[k].there, want[k].there);
 		n += kernel[k].there;
@@ -169,7 +191,7 @@ pass(uint64_t now)
 		if (any(2) == 0) {
 			put(k, now);
 		} else if (want[k].there) {
-			want[k].there = false;
+			want[k].there = awaited[k] = false;
 			gone++;
 		}
 	}
@@ -195,6 +217,9 @@ START_TEST(test_random)
 			break;
 		case 3:
 			check_settled();
+			break;
+		case 4:
+			check_first();
 			break;
 		default:
 			if (any(3) > 0)
@@ -233,6 +258,38 @@ START_TEST(test_first_comes_first)
 }
 END_TEST
 
+/* Also if it waits already, as one that is loaded does, wherever it is. */
+START_TEST(test_first_overtakes_itself)
+{
+	static const unsigned firsts[] = { 9, 4, 0 };
+	struct c25_element x;
+	struct c25_change c;
+
+	for (unsigned k = 0; k < 10; k++) {
+		x = element(k, 1, FRESH_MS);
+		ck_assert_int_eq(c25_elements_put(e, &x, 0, false), 1);
+	}
+	ck_assert_uint_eq(c25_elements_first(e), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		x = element(firsts[i], 1, FRESH_MS);
+		ck_assert_int_eq(c25_elements_put(e, &x, 0, true), 1);
+	}
+	ck_assert_uint_eq(c25_elements_first(e), 3);
+	ck_assert_uint_eq(c25_elements_pending(e), 10);
+	ck_assert(c25_elements_take(e, &c));
+	c25_elements_taken(e, false);
+	ck_assert_uint_eq(c25_elements_first(e), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(c25_elements_take(e, &c));
+		ck_assert_uint_eq(key_of(&c.element), firsts[2 - i]);
+	}
+	ck_assert_uint_eq(c25_elements_first(e), 0);
+	/* who knows if the kernel had them: all may be those */
+	c25_elements_lost(e);
+	ck_assert_uint_eq(c25_elements_first(e), 10);
+}
+END_TEST
+
 /* 100,000 keys: linear hashing grows, and each is found. */
 START_TEST(test_many)
 {
@@ -267,6 +324,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_random);
 	tcase_add_test(tc, test_first_comes_first);
+	tcase_add_test(tc, test_first_overtakes_itself);
 	tcase_add_test(tc, test_many);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
