@@ -188,6 +188,8 @@ struct c25_push_stats {
 					 * whatever reason */
 	uint64_t retried;		/* push.retried: ... that were queued
 					 * again, here or elsewhere */
+	uint64_t denied;		/* push.denied: ... as the connector
+					 * said no to it */
 	uint64_t refused;		/* push.refused: marked REFUSED */
 	uint64_t moved;			/* push.moved: assignments, to another
 					 * connector */

@@ -10,7 +10,6 @@
 
 #define REJECTS_MAX 8		/* 400s in a row until it counts as broken */
 #define LATER_MS 250		/* level 0; doubles with each level */
-#define REFUSED_LOG_MS 10000	/* at most one line in this time */
 
 /* ---- one mapping -------------------------------------------------------- */
 
@@ -36,23 +35,22 @@ c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
 	const char *why, uint64_t now)
 {
 	char name[C25_NAME_TEXT_MAX], addr[C25_ADDR_TEXT_MAX];
+	struct c25_push_app app;
+	uint64_t count;
 
 	c25_push_remove(&p->queue, a->ref.slot);
 	p->stats.refused++;
-	p->refused_unlogged++;
 	if (p->ops->set(p->ctx, a->ref, C25_PUSH_REFUSED) == 0)
 		p->changed = true;
-	if (p->refused_log_ms != 0 && now - p->refused_log_ms <
-	    REFUSED_LOG_MS)
+	if (!c25_push_app(p, a, &app) ||
+	    !c25_push_cause_due(p->causes, app.name, 0, now, &count))
 		return;
-	p->refused_log_ms = now;
 	c25_log(C25_LOG_ERROR, "%s: %s: refused by %s, and no other is left: "
 		"check its peers and apps (%llu such since the last message)",
 		c25_name_to_text(a->domain.wire, a->domain.len, name),
 		c25_addr_format(&a->destination, addr), why != NULL ? why :
 		"all connectors of its app",
-		(unsigned long long)p->refused_unlogged);
-	p->refused_unlogged = 0;
+		(unsigned long long)count);
 }
 
 /* This connector won't have it, finally: the next one. */
@@ -87,7 +85,8 @@ next_connector(struct c25_pushq *p, struct c25_push_peer *c,
 	}
 }
 
-/* What list_connectors shows of it. */
+/* What list_connectors and the log show of it. The log leaves out what is
+ * taken when it is sent again, as what is still being looked up there. */
 static void
 tell_refused(struct c25_pushq *p, struct c25_push_peer *c,
 	struct c25_ref ref, const struct c25_wire_result *res, uint64_t now)
@@ -95,8 +94,12 @@ tell_refused(struct c25_pushq *p, struct c25_push_peer *c,
 	char addr[C25_ADDR_TEXT_MAX] = "a mapping";
 	struct c25_assignment a;
 
-	if (p->ops->read(p->ctx, ref, &a) == 0)
+	if (p->ops->read(p->ctx, ref, &a) == 0) {
 		(void)c25_addr_format(&a.destination, addr);
+		if (res->code != C25_WIRE_OTHER ||
+		    p->queue.slots[ref.slot].level > 0)
+			c25_push_tell_cause(p, c, &a, res, now);
+	}
 	c->last_error_ms = now;
 	snprintf(c->last_error, sizeof(c->last_error), "%s is refused, code "
 		"%u: %.*s", addr, res->code, 90, res->message[0] != '\0' ?
@@ -125,6 +128,7 @@ one_result(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
 		return;
 	}
 	p->stats.failed++;
+	p->stats.denied++;
 	c->failed_count++;
 	if (!flying)
 		return;		/* a newer version waits already */

@@ -6,6 +6,7 @@
  *   push_choose.c     which connector an assignment belongs to; moving it
  *   push_send.c       out of the queues: batches
  *   push_answer.c     what a connector's answer means
+ *   push_refused.c    how refusals are told
  *   push_health.c     when a connector is down, dead, settled
  *   push_configure.c  made, configured, freed
  *   push_show.c       counters
@@ -23,6 +24,15 @@ struct c25_push_batch {
 	struct c25_ref refs[C25_PUSH_BATCH];
 	uint32_t count;
 	struct c25_buf body;
+};
+
+/* Something that is refused for one reason, be it a thousand mappings. */
+#define C25_PUSH_CAUSES 16		/* told of a connector at a time */
+struct c25_push_cause {
+	const char *app;		/* of the policy in use; NULL: none */
+	uint8_t code;
+	uint64_t told_ms;		/* 0: never */
+	uint64_t untold;		/* since */
 };
 
 /* One configured connector. */
@@ -66,6 +76,7 @@ struct c25_push_peer {
 	uint64_t requests, acked, failed_count;
 	uint64_t last_ok_ms, last_error_ms;
 	char last_error[C25_PUSH_ERROR_MAX];
+	struct c25_push_cause causes[C25_PUSH_CAUSES];
 };
 
 struct c25_pushq {
@@ -92,8 +103,7 @@ struct c25_pushq {
 	uint64_t refresh_goal;		/* slots up to here are due */
 	struct c25_push_stats stats;
 	uint32_t tick;			/* of what is being done */
-	uint64_t refused_log_ms;
-	uint64_t refused_unlogged;
+	struct c25_push_cause causes[C25_PUSH_CAUSES];	/* given up */
 	bool changed;			/* a push state: ring the bell */
 	struct c25_wire_response response;
 	struct c25_wire_entry entries[C25_PUSH_BATCH];
@@ -220,6 +230,21 @@ void c25_push_batch_failed(struct c25_pushq *p, struct c25_push_peer *c,
  * NULL. */
 void c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
 	const char *why, uint64_t now);
+
+/* ---- push_refused.c ---- */
+
+/*
+ * Is a line due of what is refused for this reason? Bounded: of more causes
+ * than there is room for, some are told later.
+ * Returns: true: *count is how many there were since the last one.
+ */
+bool c25_push_cause_due(struct c25_push_cause causes[static C25_PUSH_CAUSES],
+	const char *app, uint8_t code, uint64_t now, uint64_t *count);
+
+/* The connector has refused this one: say so if that is due. */
+void c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,
+	const struct c25_assignment *a, const struct c25_wire_result *res,
+	uint64_t now);
 
 /* ---- push_health.c ---- */
 

@@ -64,6 +64,12 @@ def test_code_1_is_tried_again_until_it_is_accepted(fresh, fake):
     world = world_with(fresh, office)
     wait_for(lambda: len(office.requests) >= 3, "three attempts")
     assert states(world) == {"pending": 2}
+    world.client.process.wait_log(
+        r"connector office-1: refuses 10\.1\.0\.[12] of "
+        r"wiki\.corp\.example, app wiki, code 1 \(no\): see its log: ")
+    wait_for(lambda: len(office.requests) >= 5, "two more attempts")
+    assert world.client.process.log().count("refuses") == 1
+    assert world.client.stat("push.denied") >= 6
     office.answer = accept
     wait_ready(world)
     stats = world.client.stats()
@@ -90,8 +96,9 @@ def test_refused_by_all_connectors_is_shown(fresh, fake, code):
     world.client.process.allow("refuse", f"code {code}")
     wait_for(lambda: states(world) == {"refused": 2}, "refused assignments")
     assert world.client.stat("push.failed") >= 2
-    assert "10.1.0.1" in world.client.process.log() \
-        or "wiki" in world.client.process.log()
+    log = world.client.process.log()
+    assert log.count(f"app wiki, code {code} (no): ") == 1
+    assert log.count("and no other is left") == 1
     world.magic("wiki.corp.example")
 
 

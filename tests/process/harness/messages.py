@@ -59,7 +59,8 @@ LITERALS = rf"{LITERAL}(?:\s*{LITERAL})*"
 # Arrays of texts that are printed as they are.
 ARRAYS = [("failure_texts", "module/query.c"),
           ("texts", "sidecar/verify.c"),
-          ("messages", "sidecar/wire.c")]
+          ("messages", "sidecar/wire.c"),
+          ("remedies", "sidecar/push_refused.c")]
 
 # Texts that are put elsewhere first.
 HANDED = [(rf"\breturn ({LITERALS});", "sidecar/http_client.c"),

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a connector doesn't take, as the log tells it: each cause once in a
+ * while, however many mappings it concerns. */
+#include "push_private.h"
+
+#include <string.h>
+
+#include "conn25/log.h"
+
+#define TOLD_MS 600000		/* so long a cause isn't told again */
+
+bool
+c25_push_cause_due(struct c25_push_cause causes[static C25_PUSH_CAUSES],
+	const char *app, uint8_t code, uint64_t now, uint64_t *count)
+{
+	struct c25_push_cause *c = NULL, *oldest = &causes[0];
+
+	for (int i = 0; i < C25_PUSH_CAUSES && c == NULL; i++) {
+		if (causes[i].app == app && causes[i].code == code)
+			c = &causes[i];
+		else if (causes[i].told_ms < oldest->told_ms)
+			oldest = &causes[i];
+	}
+	if (c == NULL) {
+		/* too many at a time: the rest is told as their time is over */
+		if (oldest->app != NULL && now - oldest->told_ms < TOLD_MS)
+			return false;
+		c = oldest;
+		*c = (struct c25_push_cause){ .app = app, .code = code };
+	}
+	c->untold++;
+	if (c->told_ms != 0 && now - c->told_ms < TOLD_MS)
+		return false;
+	*count = c->untold;
+	c->told_ms = now;
+	c->untold = 0;
+	return true;
+}
+
+/* By code: what can be done about it. */
+static const char *const remedies[C25_WIRE_CODES] = {
+	[C25_WIRE_OTHER] = "see its log: most often \"destinations\" of that "
+		"app there lack the address; it is sent again until it is "
+		"taken",
+	[C25_WIRE_DUPLICATE] = "a mistake of that connector: update it; it "
+		"is sent again until it is taken",
+	[C25_WIRE_NO_FAMILY] = "add this host's address of that family to "
+		"its entry in \"peers\" there",
+	[C25_WIRE_FAMILIES] = "a mistake of that connector: update it",
+	[C25_WIRE_UNKNOWN_APP] = "add that app to \"apps\" there, or correct "
+		"its name here",
+	[C25_WIRE_FORBIDDEN] = "add that app to the \"apps\" of this host's "
+		"entry in \"peers\" there",
+};
+
+void
+c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,
+	const struct c25_assignment *a, const struct c25_wire_result *res,
+	uint64_t now)
+{
+	char name[C25_NAME_TEXT_MAX], addr[C25_ADDR_TEXT_MAX];
+	struct c25_push_app app;
+	uint64_t count;
+
+	if (res->code >= C25_WIRE_CODES || !c25_push_app(p, a, &app) ||
+	    !c25_push_cause_due(c->causes, app.name, res->code, now, &count))
+		return;
+	c25_log(C25_LOG_ERROR, "connector %s: refuses %s of %s, app %s, code "
+		"%u (%s): %s (%llu such since the last message)", c->name,
+		c25_addr_format(&a->destination, addr),
+		c25_name_to_text(a->domain.wire, a->domain.len, name),
+		app.name, res->code, res->message[0] != '\0' ? res->message :
+		c25_wire_message(res->code), remedies[res->code],
+		(unsigned long long)count);
+}

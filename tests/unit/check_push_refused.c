@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the log says of mappings that connectors refuse: each cause once in a
+ * while, with what to do. */
+#include <unistd.h>
+
+#include "sidecar/push_private.h"
+#include "tests/unit/push_world.h"
+
+static FILE *captured;
+static char logged[65536];
+
+static void
+setup_log(void)
+{
+	captured = tmpfile();
+	ck_assert_ptr_nonnull(captured);
+	ck_assert_int_ge(dup2(fileno(captured), STDERR_FILENO), 0);
+	setup();
+}
+
+/* What is in the log so far. */
+static const char *
+log_text(void)
+{
+	ssize_t n = pread(fileno(captured), logged, sizeof(logged) - 1, 0);
+
+	ck_assert_int_ge(n, 0);
+	logged[n] = '\0';
+	return logged;
+}
+
+static unsigned
+lines_with(const char *what)
+{
+	unsigned n = 0;
+
+	for (const char *t = log_text(); (t = strstr(t, what)) != NULL;
+			t += strlen(what))
+		n++;
+	return n;
+}
+
+/* Refuse all that office is sent, for so long. */
+static void
+refuse_for(const char *code, uint64_t ms)
+{
+	uint64_t end = now + ms;
+
+	while (now < end) {
+		until_asked(OFFICE);
+		codes(OFFICE, code, "e");
+	}
+}
+
+static const struct {
+	const char *codes;
+	const char *remedy;
+} remedy_rows[] = {
+	{ "1", "\"destinations\" of that app" },
+	{ "2", "a mistake of that connector" },
+	{ "3", "add this host's address" },
+	{ "4", "a mistake of that connector" },
+	{ "5", "to \"apps\" there" },
+	{ "6", "entry in \"peers\"" },
+};
+
+/* A hundred mappings, and again and again those that are sent again. */
+START_TEST(a_cause_is_told_once)
+{
+	char said[64];
+
+	configure(1, 1, 1);		/* wiki is office's alone */
+	settle();
+	for (uint32_t i = 0; i < 100; i++)
+		reserve(i, "wiki.example", OFFICE);
+	work();
+	for (int i = 0; i < 6 && conn[OFFICE].request.count > 0; i++) {
+		codes(OFFICE, remedy_rows[_i].codes, "e");
+		if (remedy_rows[_i].codes[0] > '2')
+			break;
+		until_asked(OFFICE);
+	}
+	(void)snprintf(said, sizeof(said), "of wiki.example, app wiki, code "
+		"%s (", remedy_rows[_i].codes);
+	ck_assert_uint_eq(lines_with("connector office: refuses 10.0.0."), 1);
+	ck_assert_uint_eq(lines_with(said), 1);
+	ck_assert_uint_eq(lines_with(remedy_rows[_i].remedy), 1);
+	ck_assert_uint_eq(c25_push_stats(q)->denied,
+		c25_push_stats(q)->failed);
+}
+END_TEST
+
+/* So is that nobody is left, app by app. */
+START_TEST(nobody_left_is_told_once_for_each_app)
+{
+	configure(1, CONNECTORS, 1);
+	settle();
+	for (uint32_t i = 0; i < 10; i++)
+		reserve(i, "wiki.example", OFFICE);
+	work();
+	codes(OFFICE, "6", "e");
+	reserve(20, "own.example", OWNER);
+	work();
+	codes(OWNER, "6", "e");
+	codes(OFFICE, "6", "e");
+	ck_assert_int_eq(state(9), C25_PUSH_REFUSED);
+	ck_assert_int_eq(state(20), C25_PUSH_REFUSED);
+	ck_assert_uint_eq(lines_with("and no other is left"), 2);
+	ck_assert_uint_eq(lines_with("connector office: refuses"), 2);
+	ck_assert_uint_eq(lines_with("connector owner: refuses"), 1);
+}
+END_TEST
+
+/* One that is taken when it comes again is no trouble. */
+START_TEST(not_yet_is_not_told)
+{
+	reserve(1, "wiki.example", OFFICE);
+	work();
+	codes(OFFICE, "1", "e");
+	settle();
+	pass(2000);
+	ck_assert_int_eq(state(1), C25_PUSH_READY);
+	ck_assert_str_eq(log_text(), "");
+}
+END_TEST
+
+/* It lasts: once in ten minutes, with how many there were, and as soon as
+ * there is another configuration. */
+START_TEST(a_cause_that_stays_is_told_again)
+{
+	configure(1, 1, 1);
+	settle();
+	reserve(1, "wiki.example", OFFICE);
+	work();
+	codes(OFFICE, "1", "e");
+	refuse_for("1", 540000);
+	ck_assert_uint_eq(lines_with("connector office: refuses"), 1);
+	ck_assert_uint_eq(lines_with("(1 such since"), 1);
+	refuse_for("1", 120000);
+	ck_assert_uint_eq(lines_with("connector office: refuses"), 2);
+	ck_assert_uint_eq(lines_with("(1 such since"), 1);
+	configure(1, 1, 1);
+	refuse_for("1", 10000);
+	ck_assert_uint_eq(lines_with("connector office: refuses"), 3);
+	/* and it is sent all the time */
+	settle();
+	pass(120000);
+	ck_assert_int_eq(state(1), C25_PUSH_READY);
+}
+END_TEST
+
+/* More causes than there is room for, for ever: bounded, and none is kept
+ * back for ever. */
+START_TEST(many_causes_are_bounded)
+{
+	struct c25_push_cause causes[C25_PUSH_CAUSES] = { { 0 } };
+	static const char apps[3 * C25_PUSH_CAUSES];
+	unsigned told[3 * C25_PUSH_CAUSES] = { 0 }, all = 0;
+	uint64_t count = 0;
+
+	for (uint64_t t = 1000; t < 1000 + 3600000; t += 1000)
+		for (int i = 0; i < 3 * C25_PUSH_CAUSES; i++)
+			if (c25_push_cause_due(causes, &apps[i], 6, t,
+			    &count)) {
+				told[i]++;
+				all++;
+			}
+	ck_assert_uint_le(all, 6 * C25_PUSH_CAUSES);
+	ck_assert_uint_ge(all, 5 * C25_PUSH_CAUSES);
+	ck_assert_uint_ge(told[0], 1);
+	/* the same app with another code is another cause */
+	memset(causes, 0, sizeof(causes));
+	ck_assert(c25_push_cause_due(causes, apps, 1, 1, &count));
+	ck_assert(c25_push_cause_due(causes, apps, 2, 1, &count));
+	ck_assert(!c25_push_cause_due(causes, apps, 1, 2, &count));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("push_refused");
+	TCase *tc = tcase_create("refused");
+
+	tcase_add_checked_fixture(tc, setup_log, teardown);
+	ADD_ROWS(tc, a_cause_is_told_once, remedy_rows);
+	tcase_add_test(tc, nobody_left_is_told_once_for_each_app);
+	tcase_add_test(tc, not_yet_is_not_told);
+	tcase_add_test(tc, a_cause_that_stays_is_told_again);
+	tcase_add_test(tc, many_causes_are_bounded);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
