@@ -13,6 +13,7 @@
 
 #include "guard.h"
 #include "serve.h"
+#include "strangers.h"
 
 /* A request that is being decided. Reused; starts as all zero. */
 struct c25_serve_work {
@@ -79,6 +80,7 @@ struct c25_serve {
 	uint64_t generation;		/* of the configuration */
 	uint8_t key[16];
 	char epoch[C25_SERVE_EPOCH_MAX];
+	struct c25_strangers strangers;	/* refused with 403 */
 	uint32_t restored;		/* the peer of the last restored */
 	void (*before_reply)(void *ctx);	/* or NULL */
 	void *before_reply_ctx;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "conn25/log.h"
 #include "conn25/table.h"
 #include "serve_private.h"
 
@@ -91,6 +92,35 @@ status_of(int r)
 	    r == -EBUSY ? 503 : 500;
 }
 
+/* Say who is refused for not being a peer: an administrator of this host can
+ * change it. */
+static void
+tell_stranger(struct c25_serve *s, const struct c25_addr *source,
+    uint64_t now_ms)
+{
+	struct c25_addr addr = c25_addr_unmap(source);
+	char text[C25_ADDR_TEXT_MAX];
+	uint64_t count;
+
+	switch (c25_strangers_seen(&s->strangers, &addr, now_ms, &count)) {
+	case C25_STRANGER_NEW:
+		c25_log(C25_LOG_INFO, "peers: %s is no peer's address, it is "
+		    "refused: if it may use apps here, add it to "
+		    "\"addresses\" of its entry in \"peers\" and reload "
+		    "(%llu such since the last message)",
+		    c25_addr_format(&addr, text), (unsigned long long)count);
+		break;
+	case C25_STRANGER_MANY:
+		c25_log(C25_LOG_INFO, "peers: more addresses that are no "
+		    "peer's are refused, as %s: see who may reach "
+		    "listen.transitIP (%llu such since the last message)",
+		    c25_addr_format(&addr, text), (unsigned long long)count);
+		break;
+	case C25_STRANGER_TOLD:
+		break;
+	}
+}
+
 /* Returns: the status, or 0: later. */
 static int
 serve(struct c25_serve *s, const struct c25_http_request *q, uint64_t now_ms,
@@ -104,6 +134,8 @@ serve(struct c25_serve *s, const struct c25_http_request *q, uint64_t now_ms,
 	s->stats.requests += !q->again;
 	status = c25_serve_admit(s, &q->source, &peer, &why);
 	if (status != 200) {
+		if (status == 403)
+			tell_stranger(s, &q->source, now_ms);
 		say(out, why);
 	} else if (c25_guard_body(s->guard, peer, q, wall_s(), &err) != 0) {
 		status = 401;
@@ -165,6 +197,8 @@ route_admit(void *ctx, const struct c25_http_request *q,
 		c25_http_fail(p, 401, "%s", err.text);
 		finish(s, q, p);
 	} else {
+		if (status == 403)
+			tell_stranger(s, &q->source, c25_now_ms());
 		c25_http_fail(p, status, "%s", why);
 	}
 }

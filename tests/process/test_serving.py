@@ -116,6 +116,32 @@ def test_unknown_peer_is_403(port):
                 source="127.0.0.77")[0] == 403
 
 
+def test_who_is_no_peer_is_logged_once(keeper):
+    port = free_port("127.0.0.2")
+    connector = Conn25d(keeper, "connector", connector_config(port)).start()
+    for _ in range(3):
+        assert post(port, b"{}", source="127.0.0.77")[0] == 403
+    assert post(port, b"{}", source="127.0.0.78")[0] == 403
+    log = connector.process.log()
+    for source in ("127.0.0.77", "127.0.0.78"):
+        assert log.count(f"peers: {source} is no peer's address") == 1, log
+    # A crowd, each of them from an address of its own.
+    for host in range(100, 200):
+        assert post(port, b"{}", source=f"127.0.0.{host}")[0] == 403
+    log = connector.process.log()
+    assert log.count("is no peer's address") == 32
+    assert log.count("peers: more addresses that are no peer's") == 1
+    # Who is a peer after a reload is no longer named.
+    config = connector_config(port)
+    config["peers"][0]["addresses"].append("127.0.0.77")
+    connector.configure(config)
+    connector.reload()
+    assert post(port, b"{}", source="127.0.0.77")[0] == 200
+    assert post(port, b"{}", source="127.0.0.78")[0] == 403
+    assert connector.process.log().count("peers: 127.0.0.77 ") == 1
+    assert connector.process.log().count("peers: 127.0.0.78 ") == 2
+
+
 def test_without_connector_role_it_is_503(keeper):
     from harness.conn25 import client_config
     port = free_port("127.0.0.2")
