@@ -89,7 +89,10 @@ config_new(const char *file)
 static int
 errors_begin(struct c25_config_errors *errs, const char *file)
 {
+	bool advice = errs->advice;
+
 	c25_config_errors_free(errs);
+	errs->advice = advice;
 	errs->file = strdup(file);
 	return errs->file != NULL ? 0 : -ENOMEM;
 }

@@ -277,8 +277,11 @@ struct c25_config_error {
 	char text[512];			/* "subject: what: what to do" */
 };
 
-/* Start with all zero. Holds errors and warnings in the order of the file. */
+/* Start with all zero, but `advice` if you want that. Holds errors and warnings
+ * in the order of the file. */
 struct c25_config_errors {
+	bool advice;			/* warn, too, of what works, and is
+					 * seldom meant */
 	const char *file;		/* owned; NULL before a load */
 	struct c25_config_error *items;	/* owned */
 	size_t count;			/* entries in items */

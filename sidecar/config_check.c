@@ -598,8 +598,12 @@ check_unused(struct c25_config_reader *r)
 {
 	const struct c25_config *cfg = r->cfg;
 	bool connector = c25_config_is_connector(cfg), verified = false;
+	bool named = false;
 	char shown[C25_SHOWN_MAX];
 
+	for (size_t i = 0; i < cfg->connector_count; i++)
+		named = named ||
+			cfg->connectors[i].url.addr.family == C25_UNSET;
 	for (size_t i = 0; i < cfg->app_count; i++) {
 		verified = verified || cfg->apps[i].verify_destinations;
 		if (cfg->apps[i].verify_destinations && !connector)
@@ -608,10 +612,11 @@ check_unused(struct c25_config_reader *r)
 				"for connectors, which have \"peers\"",
 				c25_config_shown(shown, cfg->apps[i].name));
 	}
-	if (r->resolver_at != 0 && (!connector || !verified))
+	if (r->resolver_at != 0 && !named && (!connector || !verified))
 		warn_at(r, r->resolver_at, "resolver: does nothing here: it "
 			"is for connectors with an app that has "
-			"\"verifyDestinations\": true");
+			"\"verifyDestinations\": true, and for names in "
+			"\"url\"");
 }
 
 struct hashed {
@@ -756,4 +761,5 @@ c25_config_check(struct c25_config_reader *r)
 	check_unused(r);
 	if (c25_config_is_connector(r->cfg))
 		check_destinations(r);
+	c25_config_check_advice(r);
 }

@@ -12,6 +12,7 @@
  *   config_resolver.c  those of "resolver", "resolveAt" and "unbound"
  *   config_check.c   what only shows when all is read: names used twice,
  *                    overlaps, references, roles
+ *   config_advice.c  what works, and is seldom meant
  */
 #ifndef CONN25_CONFIG_PRIVATE_H
 #define CONN25_CONFIG_PRIVATE_H
@@ -112,6 +113,7 @@ struct c25_config_reader {
 	size_t per_address_at;		/* of "connectionsPerAddress"; 0: the
 					 * listener has none */
 	size_t resolver_at;		/* of "resolver"; 0: there is none */
+	size_t max_ttl_at;		/* of "maxTTL"; 0: there is none */
 	bool no_memory;
 };
 
@@ -122,5 +124,10 @@ void c25_config_read(struct c25_config_reader *r, const cJSON *tree);
 
 /* Check the whole and resolve references; as c25_config_read(). */
 void c25_config_check(struct c25_config_reader *r);
+
+/* ---- config_advice.c ----------------------------------------------------- */
+
+/* When nothing is wrong: warn of the rest, if that is wanted. */
+void c25_config_check_advice(struct c25_config_reader *r);
 
 #endif

@@ -651,6 +651,7 @@ read_max_ttl(struct c25_config_reader *r, const cJSON *json, void *to)
 	uint32_t *v = to;
 
 	*v = (uint32_t)c25_reader_number(r, json, 0, C25_LEASE_MAX_S, *v);
+	r->max_ttl_at = c25_reader_here(r);
 }
 
 static void

@@ -388,7 +388,7 @@ print_warning(void *ctx, const char *text)
 static int
 check_file(const char *file, enum print print)
 {
-	struct c25_config_errors errs = { 0 };
+	struct c25_config_errors errs = { .advice = true };
 	char line[C25_CONFIG_LINE_MAX];
 	struct c25_config *cfg;
 	uid_t uid;

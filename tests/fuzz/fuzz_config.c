@@ -94,7 +94,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz f = { data, size };
 	struct fuzz_copy in = fuzz_rest(&f);
-	struct c25_config_errors errs = { 0 };
+	struct c25_config_errors errs = { .advice = true };
 	struct c25_config *cfg = NULL;
 	int r = c25_config_parse((char *)in.bytes, in.len, "fuzz.json", &cfg,
 		&errs);

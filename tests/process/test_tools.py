@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """conn25-control and conn25-checkconf as an administrator uses them."""
 
+import glob
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import pytest
 
 from harness.conn25 import (CHECKCONF, CONTROL, Conn25d, client_config,
                             connector_config)
+from harness.process import free_port
 from harness.wait import scaled, wait_for
 
 
@@ -218,14 +220,37 @@ def test_checkconf_missing_file(tmp_path):
 
 
 def test_sample_configurations_are_good():
+    """Nothing is said of them but what this host lacks."""
     here = os.path.dirname(os.path.abspath(__file__))
     contrib = os.path.join(here, "..", "..", "contrib")
-    samples = [name for name in os.listdir(contrib)
-               if name.endswith(".json")]
-    assert samples
+    samples = glob.glob(os.path.join(contrib, "**", "*.json"),
+                        recursive=True)
+    samples = [name for name in samples if "monitoring" not in name]
+    assert len(samples) >= 4
     for name in samples:
-        result = run(CHECKCONF, os.path.join(contrib, name))
+        result = run(CHECKCONF, name)
         assert result.returncode == 0, f"{name}: {result}"
+        said = [line for line in result.stderr.splitlines() if not
+                re.search(r": warning: (user|group|datapath)[ :]", line)]
+        assert not said, said
+
+
+def test_checkconf_warns_of_what_is_seldom_meant(keeper, tmp_path):
+    """And conn25d, which starts with it, doesn't at each start."""
+    config = client_config(8025)
+    config["pools"] = dict(config["pools"], v4TransitIPPool=["8.8.8.0/24"])
+    config["dns"] = {"maxTTL": 0}
+    config["listen"] = {"admin": f"http://0.0.0.0:{free_port()}"}
+    result = run(CHECKCONF, write(tmp_path, config))
+    assert result.returncode == 0, result
+    for what in ("8.8.8.0/24 are addresses of the Internet",
+                 "v4TransitIPPool: has 256 addresses",
+                 "maxTTL: 0 lets nobody", "admin: http://0.0.0.0"):
+        assert re.search(r"conn25\.json:\d+:\d+: warning: .*" +
+                         re.escape(what), result.stderr), result.stderr
+    daemon = Conn25d(keeper, "conn25d", config).start()
+    daemon.process.allow("connector")
+    assert "maxTTL" not in daemon.process.log()
 
 
 # ---- where conn25d logs -----------------------------------------------------

@@ -27,6 +27,7 @@ PRINTERS = [
     ("error_at", 2, "sidecar/config_check.c"),
     ("warn_at", 2, "sidecar/config_check.c"),
     ("overlap_error", 3, "sidecar/config_check.c"),
+    ("advise_at", 2, "sidecar/config_advice.c"),
     ("refuse", 1, "sidecar/config_text.c"),
     ("fail", 2, "sidecar/jsonc.c"),
     ("fail", 1, "sidecar/http2.c"),
