@@ -224,34 +224,44 @@ check_policy(const struct c25_config *cfg, bool print)
 	return 0;
 }
 
-/* Who conn25d will be. C25_KEY_ANY_OWNER: that can't be told, as no such user
- * is there (yet), or only those who start it know. */
-static uid_t
-runs_as(const struct c25_config *cfg)
+/*
+ * Who conn25d will be, started by whoever runs us; root becomes the user, so
+ * that it and the group have to be there. *uid is C25_KEY_ANY_OWNER if that
+ * can't be told.
+ */
+static int
+check_who(const struct c25_config *cfg, uid_t *uid)
 {
+	bool root = geteuid() == 0;
 	struct c25_error err = { "" };
-	uid_t uid;
+	struct c25_privileges p;
+	uid_t found;
 	gid_t gid;
+	int r = 0, g = 0;
 
-	if (geteuid() != 0 || cfg->user == NULL)
-		return C25_KEY_ANY_OWNER;
-	if (c25_user_find(cfg->user, &uid, &gid, &err) == 0)
-		return uid;
-	(void)fprintf(stderr, "%s: warning: %s\n", cfg->file, err.text);
-	return C25_KEY_ANY_OWNER;
-}
-
-/* conn25d, started by root, won't start without it. Not an error: the file may
- * be checked in another place than it will be used in. */
-static void
-check_group(const struct c25_config *cfg)
-{
-	struct c25_error err = { "" };
-	gid_t gid;
-
-	if (cfg->group != NULL && c25_group_find(cfg->group, &gid, &err) != 0)
-		(void)fprintf(stderr, "%s: warning: %s\n", cfg->file,
-			err.text);
+	*uid = C25_KEY_ANY_OWNER;
+	if (cfg->group != NULL &&
+	    (g = c25_group_find(cfg->group, &gid, &err)) != 0)
+		(void)fprintf(stderr, "%s: %s: %s\n", cfg->file, root ?
+			"error" : "warning", err.text);
+	if (cfg->user != NULL && (r = c25_user_find(cfg->user, cfg->group,
+	    &found, &gid, &err)) != 0)
+		(void)fprintf(stderr, "%s: %s: %s\n", cfg->file, root ?
+			"error" : "warning", err.text);
+	if (!root)
+		return 0;
+	if (r == 0 && cfg->user != NULL)
+		*uid = found;
+	if (r != 0 || g != 0)
+		return r != 0 ? r : g;
+	r = c25_privileges_find(&p, cfg->user, cfg->group, &err);
+	if (r == 0 && p.change && c25_privileges_try(&p, cfg->file) != 0)
+		(void)fprintf(stderr, "%s: warning: user %s can't read it: "
+			"conn25d started by root can't reload it, and one "
+			"started as that user (by systemd) doesn't start: "
+			"chgrp it to that user's group and chmod 640, and "
+			"open the directory likewise\n", cfg->file, p.user);
+	return r;
 }
 
 /* The file of a private key that root could read: can its user, too? It is the
@@ -337,24 +347,24 @@ check_anchors(const struct c25_config *cfg)
 
 /*
  * Owners and modes. Started by root conn25d insists on them, else it warns; it
- * is taken to be started by whoever runs us. The file may be checked in another
- * place than it will be used in: no error.
+ * is taken to be started by whoever runs us.
  */
 static int
 check_modes(const struct c25_config *cfg, uid_t uid)
 {
 	bool root = geteuid() == 0;
 	struct c25_error err = { "" };
-	int r;
+	int file, dirs;
 
-	if (c25_privileges_config(cfg->file, root, &err) != 0)
-		(void)fprintf(stderr, "%s: warning: %s%s\n", cfg->file,
-			root ? "conn25d won't start: " : "", err.text);
-	r = c25_rundir_check(cfg->run_dir, cfg->state_dir, uid, &err);
-	if (r != 0)
+	file = c25_privileges_config(cfg->file, root, &err);
+	if (file != 0)
 		(void)fprintf(stderr, "%s: %s: %s\n", cfg->file, root ?
 			"error" : "warning", err.text);
-	return root ? r : 0;
+	dirs = c25_rundir_check(cfg->run_dir, cfg->state_dir, uid, &err);
+	if (dirs != 0)
+		(void)fprintf(stderr, "%s: %s: %s\n", cfg->file, root ?
+			"error" : "warning", err.text);
+	return !root ? 0 : file != 0 ? file : dirs;
 }
 
 /* Returns: 0; -ENOMEM. */
@@ -392,7 +402,7 @@ check_file(const char *file, enum print print)
 	char line[C25_CONFIG_LINE_MAX];
 	struct c25_config *cfg;
 	uid_t uid;
-	int r;
+	int r, who;
 
 	r = c25_config_load(file, &cfg, &errs);
 	for (size_t i = 0; i < c25_config_error_count(&errs); i++)
@@ -403,8 +413,7 @@ check_file(const char *file, enum print print)
 	c25_config_errors_free(&errs);
 	if (r != 0)
 		return r;
-	uid = runs_as(cfg);
-	check_group(cfg);
+	who = check_who(cfg, &uid);
 	r = check_key(cfg, uid);
 	if (r == 0)
 		r = check_modes(cfg, uid);
@@ -419,6 +428,8 @@ check_file(const char *file, enum print print)
 	if (r == 0 && print == PRINT_RULES)
 		r = print_rules(cfg);
 	c25_config_free(cfg);
+	if (r == 0)
+		r = who;
 	if (r == 0 && print == PRINT_NOTHING)
 		(void)printf("conn25-checkconf: no errors in %s\n", file);
 	return r;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "rundir.h"
@@ -34,7 +35,7 @@ c25_user_name(uid_t uid, char buf[static C25_USER_NAME_MAX])
 }
 
 int
-c25_user_find(const char *name, uid_t *uid, gid_t *gid,
+c25_user_find(const char *name, const char *group, uid_t *uid, gid_t *gid,
 	struct c25_error *err)
 {
 	const struct passwd *pw;
@@ -49,9 +50,13 @@ c25_user_find(const char *name, uid_t *uid, gid_t *gid,
 	if (errno != 0 && errno != ENOENT && errno != ESRCH)
 		return c25_fail(err, -errno, "user %s: can't be looked up: "
 			"%s", name, strerror(errno));
+	if (group == NULL)
+		group = name;
+	/* whether or not the group is there, or just made by another hint */
 	return c25_fail(err, -ENOENT, "user %s: no such user: make it with "
-		"'useradd --system --no-create-home --shell "
-		"/usr/sbin/nologin %s', or change \"user\"", name, name);
+		"'groupadd --system --force %s' and 'useradd --system --gid "
+		"%s --no-create-home --shell /usr/sbin/nologin %s', or "
+		"change \"user\"", name, group, group, name);
 }
 
 /* ---- becoming less ------------------------------------------------------- */
@@ -73,7 +78,7 @@ c25_privileges_find(struct c25_privileges *p, const char *user,
 	*p = (struct c25_privileges){ .root = geteuid() == 0,
 		.uid = geteuid(), .gid = getegid() };
 	if (p->root && user != NULL) {
-		r = c25_user_find(user, &p->uid, &p->gid, err);
+		r = c25_user_find(user, group, &p->uid, &p->gid, err);
 		p->change = r == 0 && p->uid != 0;
 		/* root stays in its group; rundir.h has what is shared */
 		if (r == 0 && !p->change)
@@ -140,6 +145,26 @@ c25_privileges_drop(struct c25_privileges *p, struct c25_error *err)
 	 * user; a change of user takes that away. */
 	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	return 0;
+}
+
+int
+c25_privileges_try(const struct c25_privileges *p, const char *file)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		return -errno;
+	if (child == 0) {
+		if (initgroups(p->user, p->gid) != 0 || setgid(p->gid) != 0 ||
+		    setuid(p->uid) != 0)
+			_exit(EPERM);
+		_exit(access(file, R_OK) == 0 ? 0 : errno);
+	}
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
 static void

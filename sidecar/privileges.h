@@ -93,9 +93,21 @@ int c25_privileges_explain(const struct c25_privileges *p, int r,
 /* The name of a user, or its number. Returns: buf. */
 const char *c25_user_name(uid_t uid, char buf[static C25_USER_NAME_MAX]);
 
-/* Look up a user. Returns: as c25_privileges_find(). */
-int c25_user_find(const char *name, uid_t *uid, gid_t *gid,
-	struct c25_error *err) __attribute__((warn_unused_result));
+/*
+ * Look up a user. `group` is which one the commands in err make it with, if it
+ * isn't there; NULL: one of its own name.
+ * Returns: as c25_privileges_find().
+ */
+int c25_user_find(const char *name, const char *group, uid_t *uid,
+	gid_t *gid, struct c25_error *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * Could the user that p is to become read the file? A process that is that
+ * user tries. Returns: 0; -errno of trying; -EPERM: it can't become it.
+ */
+int c25_privileges_try(const struct c25_privileges *p, const char *file)
+	__attribute__((warn_unused_result));
 
 /* ---- files: may they be relied on? --------------------------------------- */
 

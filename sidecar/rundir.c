@@ -37,7 +37,8 @@ c25_group_find(const char *name, gid_t *out, struct c25_error *err)
 		return c25_fail(err, -errno, "group %s: can't be looked up: "
 			"%s", name, strerror(errno));
 	return c25_fail(err, -ENOENT, "group %s: no such group: make it with "
-		"'groupadd -r %s', or change \"group\"", name, name);
+		"'groupadd --system --force %s', or change \"group\"", name,
+		name);
 }
 
 int

@@ -131,8 +131,8 @@ def test_unknown_group(keeper):
     refused(daemon.process, "no-such-group: no such group")
     checked = subprocess.run([CHECKCONF, daemon.conf], text=True, check=False,
                              capture_output=True, timeout=scaled(10))
-    assert checked.returncode == 0
-    assert "warning: group no-such-group: no such group" in checked.stderr
+    assert checked.returncode == 1
+    assert "error: group no-such-group: no such group" in checked.stderr
     assert checked.stderr.count("no-such-group: ") == 1, checked.stderr
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from harness import messages
 from harness.conn25 import (CHECKCONF, CONN25D, CONTROL, Conn25d,
-                            client_config)
+                            checkconf_elsewhere, client_config)
 from harness.wait import scaled
 
 TOP = messages.TOP
@@ -327,11 +327,8 @@ def whole_examples():
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_examples_are_good(number, tmp_path):
-    path = tmp_path / "conn25.json"
-    path.write_text(whole_examples()[number])
-    result = subprocess.run([CHECKCONF, path], capture_output=True, text=True,
-                            check=False, timeout=scaled(20))
+def test_examples_are_good(number, keeper):
+    result = checkconf_elsewhere(keeper, whole_examples()[number])
     assert result.returncode == 0, result.stderr
 
 

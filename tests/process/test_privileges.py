@@ -7,6 +7,7 @@ import contextlib
 import grp
 import os
 import pwd
+import re
 import shutil
 import subprocess
 
@@ -178,12 +179,75 @@ def test_an_ordinary_user_stays_who_it_is(keeper):
 
 def test_no_such_user(keeper):
     refuses(connector(keeper, user="no-such-user"),
-            "user no-such-user: no such user: make it with 'useradd")
+            "user no-such-user: no such user: make it with 'groupadd")
     daemon = connector(keeper, user=USER, group="no-such-group")
     refuses(daemon, "group no-such-group: no such group")
-    daemon.configure(dict(daemon.config, user="no-such-user"))
-    assert "warning: user no-such-user: no such user" in \
-        checkconf(daemon).stderr
+
+
+@pytest.mark.parametrize("user, group, missing", [
+    ("no-such-user", None, ["user no-such-user"]),
+    ("no-such-user", GROUP, ["user no-such-user"]),
+    (USER, "no-such-group", ["group no-such-group"]),
+    (None, "no-such-group", ["group no-such-group"]),
+    ("no-such-user", "no-such-group",
+     ["group no-such-group", "user no-such-user"])])
+def test_checkconf_and_conn25d_agree_on_who_is_there(keeper, user, group,
+                                                     missing):
+    """Root can't start it, so that is an error; who isn't root can."""
+    who = {key: name for key, name in (("user", user), ("group", group))
+           if name}
+    daemon = connector(keeper, **who)
+    os.chmod(keeper.path, 0o755)
+    found = checkconf(daemon)
+    said = [line for line in found.stderr.splitlines() if "no such" in line]
+    assert [f"error: {name}: no such" in line for name, line in
+            zip(missing, said, strict=True)] == [True] * len(missing), said
+    assert found.returncode == 1 and "no errors" not in found.stdout
+    refuses(daemon, "no such")
+    argv = ["setpriv", f"--reuid={UID}", f"--regid={GID}", "--clear-groups",
+            CHECKCONF, daemon.conf]
+    found = subprocess.run(argv, text=True, check=False, capture_output=True)
+    assert found.returncode == 0, found.stderr
+    assert found.stderr.count(": warning: ") == found.stderr.count("\n") >= \
+        len(missing), found.stderr
+    daemon.process.allowed.clear()
+    as_user(daemon).start()
+
+
+@pytest.mark.parametrize("group", [None, "c25-user", "c25-group"])
+@pytest.mark.parametrize("there", [None, "c25-user", "c25-group"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_hints_work_one_after_the_other(keeper, group, there, turned):
+    """In whatever order, and whichever group is there already. They are run
+    on a directory's own passwd and group."""
+    os.makedirs(os.path.join(keeper.path, "etc"))
+    for name, text in (("passwd", "root:x:0:0::/:/bin/sh\n"),
+                       ("group", "root:x:0:\n"), ("shadow", "root:*:::::::\n"),
+                       ("gshadow", "root:*::\n"), ("login.defs",
+                        "USERGROUPS_ENAB yes\nSYS_GID_MIN 101\n")):
+        keeper.write(f"etc/{name}", text)
+    if there:
+        subprocess.run(["groupadd", "--prefix", keeper.path, there],
+                       check=True)
+    daemon = connector(keeper, user="c25-user",
+                       **({"group": group} if group else {}))
+    found = checkconf(daemon).stderr
+    hints = [re.findall(r"'((?:user|group)add [^']*)'", line)
+             for line in found.splitlines()]
+    commands = sum(reversed(hints) if turned else hints, [])
+    assert commands, found
+    for command in commands:
+        program, *options = command.split()
+        run = subprocess.run([program, "--prefix", keeper.path, *options],
+                             text=True, check=False, capture_output=True)
+        assert run.returncode == 0, f"{commands}: {command}: {run.stderr}"
+    with open(os.path.join(keeper.path, "etc/group"),
+              encoding="ascii") as file:
+        numbers = {line.split(":")[0]: line.split(":")[2] for line in file}
+    with open(os.path.join(keeper.path, "etc/passwd"),
+              encoding="ascii") as file:
+        own = {line.split(":")[0]: line.split(":")[3] for line in file}
+    assert own["c25-user"] == numbers[group or "c25-user"]
 
 
 def test_the_filter_can_be_left_out(keeper):
@@ -427,8 +491,7 @@ def test_what_others_can_change_is_refused(keeper, spoil, words, user):
     spoil(daemon)
     bad = checkconf(daemon)
     assert words in bad.stderr, bad.stderr
-    # Of the file it only warns: it may be checked in another place.
-    assert bad.returncode == (1 if "Dir " in words else 0)
+    assert bad.returncode == 1
     refuses(daemon, words)
 
 
@@ -528,10 +591,20 @@ def test_a_configuration_that_the_user_cannot_read(keeper):
     daemon.start()
     daemon.process.wait_log(f"user {USER} can't read it, so that it can't be "
                             "reloaded")
+    # It started, so that this is a warning.
+    found = checkconf(daemon)
+    assert f"warning: user {USER} can't read it: " in found.stderr
+    assert found.returncode == 0, found.stderr
     run = daemon.control_run("reload")
     assert run.returncode == 1
     assert f"conn25d runs as user {USER}: let that user read it" in run.stderr
     os.chmod(daemon.conf, 0o644)
+    assert daemon.reload() == "ok\n"
+    assert "can't read" not in checkconf(daemon).stderr
+    # By way of the group, too.
+    os.chmod(daemon.conf, 0o640)
+    os.chown(daemon.conf, -1, pwd.getpwnam(USER).pw_gid)
+    assert "can't read" not in checkconf(daemon).stderr
     assert daemon.reload() == "ok\n"
     # It is judged at each reload as at the start.
     os.chmod(daemon.conf, 0o666)
