@@ -20,6 +20,7 @@
 
 #define RETRY_MS 1000		/* after the first failure; doubles ... */
 #define RETRY_MAX_MS 60000	/* ... up to this */
+#define LEAVE_ATTEMPTS 6	/* for a minute; then what it has stays */
 #define FILE_MODE 0644
 #define HEADER "# Written by conn25d"
 #define SAID_MAX 160		/* shown of what Unbound says */
@@ -29,6 +30,7 @@ enum state { IDLE, LISTING, CHANGING };
 /* What a configuration asks for. */
 struct setting {
 	char *file, *socket;		/* NULL: none */
+	char *config;			/* its name, for the file */
 	struct c25_forwards zones;
 };
 
@@ -36,6 +38,8 @@ struct c25_forwarding {
 	struct c25_unbound_ask ask;
 	struct c25_timer retry;
 	struct setting now, next;
+	bool leaving;			/* now.socket is no longer configured:
+					 * it is told once more */
 	struct c25_forwards found;	/* in the file, by prepare() */
 	bool write;			/* next.file.new has been written */
 	struct c25_forwards former;	/* what Unbound may have besides */
@@ -61,6 +65,7 @@ setting_free(struct setting *s)
 {
 	free(s->file);
 	free(s->socket);
+	free(s->config);
 	c25_forwards_free(&s->zones);
 	*s = (struct setting){ 0 };
 }
@@ -191,6 +196,41 @@ file_prepare(struct c25_forwarding *f, const struct c25_config *cfg,
 	return r;
 }
 
+/* One that isn't written any more: Unbound's restart must not bring back what
+ * was in it. */
+static void
+file_leave(struct c25_forwarding *f)
+{
+	static const struct c25_forwards none;
+	struct c25_buf old = { 0 }, text = { 0 };
+	char *beside = file_beside(f->now.file);
+	int r = beside == NULL ? -ENOMEM : file_read(f->now.file, &old);
+
+	c25_forwards_text(&none, f->next.config, &text);
+	if (r == 0 && text.failed)
+		r = -ENOMEM;
+	/* gone, or somebody else's by now: not ours to write */
+	if (r == 0 && old.len >= strlen(HEADER) &&
+	    memcmp(old.data, HEADER, strlen(HEADER)) == 0) {
+		r = file_write(beside, &text);
+		if (r == 0 && rename(beside, f->now.file) != 0) {
+			r = -errno;
+			(void)unlink(beside);
+		}
+	}
+	if (r == 0)
+		c25_log(C25_LOG_INFO, "unbound.includeFile: %s: is no longer "
+			"written: remove it from unbound.conf", f->now.file);
+	else
+		c25_log(C25_LOG_ERROR, "unbound.includeFile: %s: can't be "
+			"emptied: %s: remove it, and from unbound.conf, or "
+			"its zones come back when Unbound is restarted",
+			f->now.file, strerror(-r));
+	free(beside);
+	c25_buf_free(&old);
+	c25_buf_free(&text);
+}
+
 static void
 file_commit(struct c25_forwarding *f)
 {
@@ -198,8 +238,7 @@ file_commit(struct c25_forwarding *f)
 
 	if (f->now.file != NULL && (f->next.file == NULL ||
 	    strcmp(f->now.file, f->next.file) != 0))
-		c25_log(C25_LOG_INFO, "unbound.includeFile: %s: is no longer "
-			"written: remove it from unbound.conf", f->now.file);
+		file_leave(f);
 	if (!f->write)
 		return;
 	f->write = false;
@@ -262,6 +301,20 @@ remedy(int r)
 	return "trying again";
 }
 
+/* Its socket isn't configured any more, and it has been told, or can't be. */
+static void
+leave(struct c25_forwarding *f)
+{
+	rest(f);
+	free(f->now.socket);
+	f->now.socket = NULL;
+	f->leaving = false;
+	f->pending = false;
+	f->attempts = 0;
+	f->told = 0;
+	c25_forwards_free(&f->former);
+}
+
 static void
 failed(struct c25_forwarding *f, int r)
 {
@@ -270,6 +323,16 @@ failed(struct c25_forwarding *f, int r)
 	interrupt(f);
 	rest(f);
 	f->failures++;
+	/* where there is no Unbound there are no zones */
+	if (f->leaving && (absent(r) || f->attempts >= LEAVE_ATTEMPTS)) {
+		if (!absent(r))
+			c25_log(C25_LOG_ERROR, "unbound: %s: forward zones of "
+				"ours can't be taken out: %s: restart it",
+				f->now.socket, f->said[0] != '\0' ? f->said :
+				strerror(-r));
+		leave(f);
+		return;
+	}
 	if (r != f->told)
 		c25_log(absent(r) ? C25_LOG_INFO : C25_LOG_ERROR,
 			"unbound: %s: can't be told of forward zones: %s: %s",
@@ -295,6 +358,8 @@ finished(struct c25_forwarding *f)
 	if (changes > 0)
 		c25_log(C25_LOG_INFO, "unbound: told of %zu changes, has %zu "
 			"forward zones of ours", changes, f->now.zones.count);
+	if (f->leaving)
+		leave(f);
 }
 
 static void
@@ -305,8 +370,10 @@ too_many(struct c25_forwarding *f)
 	rest(f);
 	c25_log(C25_LOG_ERROR, "unbound: %zu changes of forward zones are "
 		"more than it can be told while it runs: %s", n,
-		f->now.file != NULL ? "restart it" : "set "
+		f->now.file != NULL || f->leaving ? "restart it" : "set "
 		"unbound.includeFile, include that, and restart it");
+	if (f->leaving)
+		leave(f);
 }
 
 static int
@@ -404,8 +471,11 @@ begin(struct c25_forwarding *f)
 	rest(f);
 	f->pending = f->now.socket != NULL &&
 		(f->now.zones.count > 0 || f->former.count > 0);
-	if (!f->pending)
+	if (!f->pending) {
+		if (f->leaving)
+			leave(f);
 		return;
+	}
 	f->state = LISTING;
 	r = ask(f, command, sizeof(command) - 1);
 	if (r != 0)
@@ -472,6 +542,7 @@ c25_forwarding_prepare(struct c25_forwarding *f, const struct c25_config *cfg,
 	c25_forwarding_cancel(f);
 	if ((r = copied(&f->next.file, cfg->unbound.include_file)) != 0 ||
 	    (r = copied(&f->next.socket, cfg->unbound.control_socket)) != 0 ||
+	    (r = copied(&f->next.config, cfg->file)) != 0 ||
 	    (r = c25_forwards_make(&f->next.zones, cfg)) != 0)
 		r = c25_fail(err, r, "unbound: out of memory");
 	else if (f->next.file != NULL)
@@ -499,6 +570,21 @@ c25_forwarding_cancel(struct c25_forwarding *f)
 	c25_forwards_free(&f->found);
 }
 
+/* The socket isn't configured any more: what Unbound has of ours is put right
+ * over it, once, before it is forgotten. */
+static void
+keep_socket(struct c25_forwarding *f)
+{
+	f->leaving = f->next.socket == NULL && f->now.socket != NULL;
+	if (!f->leaving)
+		return;
+	f->next.socket = f->now.socket;
+	f->now.socket = NULL;
+	/* with a file it is to have what is in there, without it nothing */
+	if (f->next.file == NULL)
+		c25_forwards_free(&f->next.zones);
+}
+
 void
 c25_forwarding_commit(struct c25_forwarding *f)
 {
@@ -508,6 +594,7 @@ c25_forwarding_commit(struct c25_forwarding *f)
 	    c25_forwards_merge(&f->former, &f->found) != 0)
 		c25_log(C25_LOG_ERROR, "unbound: out of memory: zones that "
 			"were removed stay until it is restarted");
+	keep_socket(f);
 	setting_free(&f->now);
 	f->now = f->next;
 	f->next = (struct setting){ 0 };
@@ -530,7 +617,7 @@ c25_forwarding_arrived(struct c25_forwarding *f, uint64_t modules)
 bool
 c25_forwarding_failing(const struct c25_forwarding *f)
 {
-	return f != NULL && f->told != 0 && !absent(f->told);
+	return f != NULL && f->told != 0 && !absent(f->told) && !f->leaving;
 }
 
 void

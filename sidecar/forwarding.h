@@ -21,6 +21,10 @@
  *              less often, up to each minute; at once when the module comes
  *              back.
  *   file       replaced as a whole, and only when it has changed.
+ *   leaving    a socket that is configured no more is told once more, of the
+ *              zones that Unbound is not to have any longer; a file that
+ *              isn't is emptied. Where there is no Unbound this is over, else
+ *              it is tried for a minute.
  *   threads    the loop's only.
  */
 #ifndef CONN25_FORWARDING_H

@@ -201,6 +201,91 @@ def test_the_file_is_for_unbounds_next_start(place):
     wait_for(lambda: not place.forwards(), "Unbound without the zone")
 
 
+def without(place, *keys, apps=()):
+    """Reload without these keys of "unbound"."""
+    client = place.world.client
+    section = {key: value for key, value in client.config["unbound"].items()
+               if key not in keys}
+    config = dict(client.config, apps=APPS + list(apps), unbound=section)
+    if not section:
+        del config["unbound"]
+    client.configure(config)
+    assert client.reload().endswith("ok\n")
+
+
+BOTH = ("includeFile", "controlSocket")
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_the_section_goes_and_the_zones_with_it(place, stays):
+    """Whether or not the app has resolveAt still, which does nothing then."""
+    world = place.build()
+    place.wait_told()
+    world.magic(NAME)
+    without(place, *BOTH, apps=[place.app()] if stays else [])
+    place.wait_told()
+    assert place.forwards() == []
+    for _ in range(8):
+        assert denied(world)
+    assert world.client.stat("resolve.forwards") == 0
+    # Nor does its next start bring them back.
+    assert "forward-zone" not in place.text()
+    world.client.process.wait_log("is no longer written: remove it from")
+    world.unbound.stop()
+    world.unbound.start()
+    wait_for(lambda: denied(world), "an answer of the new Unbound")
+    assert place.forwards() == []
+    # It isn't talked to any more, until it is configured again.
+    assert world.client.reload().endswith("ok\n")
+    section = {"includeFile": place.file, "controlSocket": place.socket}
+    world.client.configure(dict(world.client.config, unbound=section))
+    place.reload(place.app())
+    place.wait_told()
+    world.magic(NAME)
+
+
+def test_the_socket_goes_and_the_file_stays(place):
+    """The file says what Unbound is to have, and it is told for once."""
+    world = place.build()
+    place.wait_told()
+    without(place, "controlSocket",
+            apps=[place.app("*.inner.signed.example", dnsInsecure=True)])
+    place.wait_told()
+    assert [line.split()[0] for line in place.forwards()] == \
+        ["inner.signed.example."]
+    world.magic(SIGNED)
+    assert "inner.signed.example" in place.text()
+    # From now on the file is all.
+    without(place)
+    assert "forward-zone" not in place.text()
+    assert [line.split()[0] for line in place.forwards()] == \
+        ["inner.signed.example."]
+
+
+def test_the_section_goes_while_unbound_is_down(place):
+    world = place.build()
+    place.wait_told()
+    world.unbound.stop()
+    without(place, *BOTH)
+    place.wait_told()
+    assert "can't be taken out" not in world.client.process.log()
+    world.unbound.start()
+    wait_for(lambda: denied(world), "an answer of the new Unbound")
+    assert place.forwards() == []
+
+
+def test_the_file_is_somebody_elses_when_the_section_goes(place):
+    world = place.build()
+    place.wait_told()
+    theirs = "server:\n\tverbosity: 1\n"
+    with open(place.file, "w", encoding="ascii") as file:
+        file.write(theirs)
+    without(place, *BOTH)
+    place.wait_told()
+    assert place.text() == theirs
+    assert place.forwards() == [] and denied(world)
+
+
 @pytest.mark.parametrize("include", [True, False])
 @pytest.mark.parametrize("verb", ["restart", "reload"])
 def test_unbound_begins_anew(place, include, verb):
@@ -358,6 +443,38 @@ def test_what_was_told_and_not_flushed_is_flushed_later(place):
         os.unlink(place.socket)
     assert [line.split()[1] for line in impostor.commands] == [
         "list_forwards", "forward_add", "flush_zone"] * 2
+
+
+def test_the_section_goes_and_unbound_refuses_at_first(place):
+    """It is tried again, by the socket that isn't configured any more."""
+    world = place.build(start=(), include=False)
+    world.client.process.allow("error not now")
+    had = []
+
+    def reply(line):
+        if "list_forwards" in line:
+            return had
+        if "forward_add" in line:
+            had.append(b"inner.corp.example. IN forward 127.0.0.1\n")
+        return [b"ok\n"]
+
+    impostor = Impostor(place.socket, reply)
+    try:
+        world.client.start()
+        place.wait_told()
+        impostor.answer = lambda _: [b"error not now\n"]
+        without(place, "controlSocket")
+        wait_for(lambda: world.client.stat("resolve.failed") >= 2, "retries")
+        # It is of the past: no reason not to be ready.
+        assert "unbound:" not in world.client.control("status")
+        impostor.answer = reply
+        place.wait_told()
+    finally:
+        impostor.close()
+        os.unlink(place.socket)
+    assert [line.split()[1] for line in impostor.commands[-3:]] == [
+        "list_forwards", "forward_remove", "flush_zone"]
+    assert world.client.reload() == "ok\n"
 
 
 def test_a_socket_that_says_nothing_holds_up_nobody(place):
