@@ -7,6 +7,7 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <time.h>
 
 #include "json.h"
 
@@ -240,10 +241,43 @@ health_text(enum c25_health health)
 	}
 }
 
+/* "5 min", the largest unit of which there are two. */
+static void
+age(struct c25_buf *out, uint64_t ms)
+{
+	static const struct {
+		uint64_t ms;
+		const char *name;
+	} units[] = { { 86400000, "d" }, { 3600000, "h" }, { 60000, "min" },
+		{ 1000, "s" } };
+	size_t i = 0;
+
+	while (i < 3 && ms < 2 * units[i].ms)
+		i++;
+	c25_buf_format(out, "%" PRIu64 " %s", ms / units[i].ms,
+		units[i].name);
+}
+
+/* When something was, by the clock on the wall. */
+static void
+time_member(struct c25_buf *out, const char *key, uint64_t wall_ms)
+{
+	time_t at = (time_t)(wall_ms / 1000);
+	char text[40] = "";
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm) != NULL)
+		(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	c25_json_member(out, key, text[0] != '\0' ? text : NULL);
+}
+
 void
 c25_report_connector(struct c25_buf *out, bool json,
-	const struct c25_push_info *info, const char *url)
+	const struct c25_push_info *info, const char *url, uint64_t now_ms,
+	uint64_t wall_ms)
 {
+	uint64_t ago_ms = now_ms > info->last_error_ms ?
+		now_ms - info->last_error_ms : 0;
 	const char *p;
 
 	if (json) {
@@ -255,6 +289,10 @@ c25_report_connector(struct c25_buf *out, bool json,
 		c25_json_raw(out, "acked", "%" PRIu64, info->acked);
 		c25_json_member(out, "lastError", info->last_error[0] ==
 			'\0' ? NULL : info->last_error);
+		if (info->last_error[0] == '\0')
+			c25_json_member(out, "lastErrorTime", NULL);
+		else
+			time_member(out, "lastErrorTime", wall_ms - ago_ms);
 		c25_buf_lit(out, "}");
 		return;
 	}
@@ -264,6 +302,10 @@ c25_report_connector(struct c25_buf *out, bool json,
 	c25_buf_format(out, " %s %" PRIu32 " %" PRIu64 " ",
 		health_text(info->health), info->queued,
 		info->acked);
+	if (info->last_error[0] != '\0') {
+		age(out, ago_ms);
+		c25_buf_lit(out, " ago: ");
+	}
 	/* The rest of the line: blanks stay, anything else of control
 	 * does not. */
 	for (p = info->last_error; *p != '\0'; p++)

@@ -22,7 +22,8 @@
  * leaseSeconds), null stands for nothing, and statistics are one object.
  * state is pending, ready or refused; lease_seconds is 0 when the lease is
  * over and the addresses wait for reuse. last_error goes to the end of the
- * line, blanks included.
+ * line, blanks included, and begins with how long ago that was: "5 min ago: ".
+ * In JSON that is lastErrorTime, as in RFC 3339.
  *
  * Example:
  *	struct c25_buf b = { 0 };
@@ -128,8 +129,10 @@ void c25_report_assignment(struct c25_buf *out, bool json,
 	const char *connector, uint64_t now_ms);
 void c25_report_mapping(struct c25_buf *out, bool json,
 	const struct c25_mapping *m, uint64_t now_ms);
+/* Both times are now: by the clock of `info`, and on the wall. */
 void c25_report_connector(struct c25_buf *out, bool json,
-	const struct c25_push_info *info, const char *url);
+	const struct c25_push_info *info, const char *url, uint64_t now_ms,
+	uint64_t wall_ms);
 
 /* The words of a push state. */
 const char *c25_report_push(uint8_t push);

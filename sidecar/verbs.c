@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conn25/log.h"
@@ -359,6 +360,15 @@ connector_url(const struct c25_config *cfg, const char *name)
 	return NULL;
 }
 
+static uint64_t
+wall_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 static void
 verb_list_connectors(struct c25_daemon *d, const char *argument,
 	struct c25_control_reply *r)
@@ -376,7 +386,8 @@ verb_list_connectors(struct c25_daemon *d, const char *argument,
 			c25_buf_str(&r->text, first ? "\n" : ",\n");
 		first = false;
 		c25_report_connector(&r->text, r->json, &info,
-			connector_url(d->cfg, info.name));
+			connector_url(d->cfg, info.name), c25_now_ms(),
+			wall_ms());
 	}
 	if (r->json)
 		c25_buf_lit(&r->text, "\n]\n");

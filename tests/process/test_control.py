@@ -2,6 +2,7 @@
 """What operators and their scripts read: filters, JSON, dump_state, long
 lists, completion. CONN25_TEST_FULL=1 lists a million instead of 200,000."""
 
+import datetime
 import http.client
 import ipaddress
 import json
@@ -134,6 +135,7 @@ def test_json_says_what_the_text_says(filled):
     assert {m["peer"] for m in found} == {"edge-1"}
     found = json.loads(client.control("list_connectors", "--json"))
     assert found[0]["name"] == "office-1" and found[0]["health"] == "healthy"
+    assert found[0]["lastError"] is found[0]["lastErrorTime"] is None
     stats = client.stats()
     found = json.loads(client.control("stats_noreset", "--json"))
     assert list(found) == list(stats)
@@ -421,6 +423,12 @@ def test_both_ends_name_a_refused_destination(fresh):
              world.client.control("list_connectors"),
              "the refusal to be shown")
     shown = world.client.control("list_connectors")
+    assert re.search(r"^office-1 \S+ healthy \d+ \d+ \d+ s ago: 10\.1\.", shown)
+    found = json.loads(world.client.control("list_connectors", "--json"))[0]
+    at = datetime.datetime.strptime(found["lastErrorTime"],
+                                    "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    assert abs(time.time() - at) < scaled(60), found
+    assert "is refused, code 1" in found["lastError"]
     log = world.connector.process.log()
     for said in (shown, log):
         assert re.search(r" 10\.1\.0\.[12] (of app wiki )?is refused, "

@@ -105,16 +105,61 @@ START_TEST(connector)
 		.queued = 3, .acked = 17, .failed = 2 };
 	struct c25_buf b = { 0 };
 
-	c25_report_connector(&b, false, &info, "http://10.9.0.2:8025");
+	c25_report_connector(&b, false, &info, "http://10.9.0.2:8025", 9, 9);
 	expect(&b, "office-1 http://10.9.0.2:8025 healthy 3 17 -\n");
 	info.health = C25_HEALTH_RETURNING;
-	c25_report_connector(&b, false, &info, "http://10.9.0.2:8025");
+	c25_report_connector(&b, false, &info, "http://10.9.0.2:8025", 9, 9);
 	expect(&b, "office-1 http://10.9.0.2:8025 returning 3 17 -\n");
 	info.healthy = false;
 	info.health = C25_HEALTH_DOWN;
 	strcpy(info.last_error, "connection\nrefused");
-	c25_report_connector(&b, false, &info, NULL);
-	expect(&b, "office-1 - down 3 17 connection?refused\n");
+	info.last_error_ms = 5000;
+	c25_report_connector(&b, false, &info, NULL, 17000, 9);
+	expect(&b, "office-1 - down 3 17 12 s ago: connection?refused\n");
+}
+END_TEST
+
+static const struct {
+	uint64_t ms;
+	const char *text;
+} age_rows[] = {
+	{ 0, " 0 s ago: no\n" },
+	{ 999, " 0 s ago: no\n" },
+	{ 119999, " 119 s ago: no\n" },
+	{ 120000, " 2 min ago: no\n" },
+	{ 7199999, " 119 min ago: no\n" },
+	{ 7200000, " 2 h ago: no\n" },
+	{ 172799999, " 47 h ago: no\n" },
+	{ 172800000, " 2 d ago: no\n" },
+	{ 8640000000, " 100 d ago: no\n" },
+};
+
+START_TEST(age_of_an_error)
+{
+	struct c25_push_info info = { .name = "office-1", .last_error = "no",
+		.last_error_ms = 777 };
+	struct c25_buf b = { 0 };
+
+	c25_report_connector(&b, false, &info, NULL, 777 + age_rows[_i].ms,
+		0);
+	ck_assert(!b.failed);
+	ck_assert_msg(strstr(b.data, age_rows[_i].text) != NULL, "%s",
+		b.data);
+	c25_buf_free(&b);
+}
+END_TEST
+
+/* 13 s before 2023-11-14T22:13:20Z. */
+START_TEST(time_of_an_error)
+{
+	struct c25_push_info info = { .name = "c", .last_error = "no",
+		.last_error_ms = 5000 };
+	struct c25_buf b = { 0 };
+
+	c25_report_connector(&b, true, &info, NULL, 18000, 1700000000000);
+	expect(&b, "{\"name\":\"c\",\"url\":null,\"health\":\"healthy\","
+		"\"queued\":0,\"acked\":0,\"lastError\":\"no\","
+		"\"lastErrorTime\":\"2023-11-14T22:13:07Z\"}");
 }
 END_TEST
 
@@ -139,9 +184,10 @@ START_TEST(as_json)
 	expect(&b, "{\"peer\":\"edge-1\",\"transit\":\"169.254.64.1\","
 		"\"destination\":\"10.1.2.3\","
 		"\"app\":\"two \\\"words\\\"\",\"expiresInSeconds\":3600}");
-	c25_report_connector(&b, true, &info, NULL);
+	c25_report_connector(&b, true, &info, NULL, 9, 9);
 	expect(&b, "{\"name\":\"c\",\"url\":null,\"health\":\"healthy\","
-		"\"queued\":3,\"acked\":17,\"lastError\":null}");
+		"\"queued\":3,\"acked\":17,\"lastError\":null,"
+		"\"lastErrorTime\":null}");
 }
 END_TEST
 
@@ -449,6 +495,8 @@ main(void)
 	ADD_ROWS(t, assignment, assignment_rows);
 	tcase_add_test(t, mapping);
 	tcase_add_test(t, connector);
+	ADD_ROWS(t, age_of_an_error, age_rows);
+	tcase_add_test(t, time_of_an_error);
 	tcase_add_test(t, status);
 	ADD_ROWS(t, stats, stat_rows);
 	tcase_add_test(t, stats_form);
