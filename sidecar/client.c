@@ -280,7 +280,7 @@ publish_policy(struct c25_daemon *d, const struct c25_config *cfg,
 	c25_log(C25_LOG_INFO, "policy: generation %llu published: %zu "
 		"domains of %zu apps, %zu connectors",
 		(unsigned long long)c25_table_generation(d->table),
-		cfg->domain_count, cfg->app_count, cfg->connector_count);
+		cfg->domains_apart, cfg->app_count, cfg->connector_count);
 	c25_doorbell_follow(d->doorbell, c25_table_generation(d->table));
 	return 0;
 }

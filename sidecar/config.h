@@ -192,6 +192,7 @@ struct c25_config {
 	size_t app_count;
 	struct c25_spec_domain *domains;	/* of all apps, in order */
 	size_t domain_count;
+	size_t domains_apart;		/* ... of the client role, each once */
 
 	struct c25_config_connector *connectors;
 	size_t connector_count;		/* up to C25_CONNECTORS_MAX */

@@ -660,12 +660,14 @@ check_domains(struct c25_config_reader *r)
 			d->name.len) ^ d->wildcard, i };
 	}
 	qsort(all, n, sizeof(*all), hashed_cmp);
+	r->cfg->domains_apart = n;
 	for (i = 1; i < n; i++) {
 		first = &cfg->domains[all[i - 1].index];
 		d = &cfg->domains[all[i].index];
-		if (all[i].hash != all[i - 1].hash || d->app == first->app ||
-		    !same_domain(d, first) ||
-		    c25_config_app_self(cfg, d->app))
+		if (all[i].hash != all[i - 1].hash || !same_domain(d, first))
+			continue;
+		r->cfg->domains_apart--;
+		if (d->app == first->app || c25_config_app_self(cfg, d->app))
 			continue;
 		(void)c25_name_to_text(d->name.wire, d->name.len, text);
 		warn_at(r, r->domain_at[all[i].index], "domain \"%s%s\": "

@@ -21,6 +21,8 @@ struct c25_policy {
 	const uint8_t *names;
 	const char *by_reg[C25_CONNECTORS_MAX];	/* connector names */
 	bool magic[2], transit[2];		/* pools of v4, v6 */
+	size_t domain_count;			/* a name and its wildcard are
+						 * two */
 	atomic_uint refs;
 };
 
@@ -74,7 +76,7 @@ domain_ok(const struct c25_policy *p, size_t off)
 
 /* Are the domains sound, and do the buckets lead to where one begins? */
 static bool
-buckets_ok(const struct c25_policy *p, uint8_t *begins)
+buckets_ok(struct c25_policy *p, uint8_t *begins)
 {
 	const struct c25_policy_d *h = p->h;
 	size_t used = 0, found = 0, each;
@@ -82,8 +84,13 @@ buckets_ok(const struct c25_policy *p, uint8_t *begins)
 	for (size_t off = 0; off < h->domains.count; off += each, found++) {
 		size_t word = off / C25_DOMAIN_WORD;
 
+		const struct c25_domain_d *d =
+		    domain_of(p, (uint32_t)word);
+
 		if ((each = domain_ok(p, off)) == 0)
 			return false;
+		p->domain_count += ((d->flags & C25_DOMAIN_EXACT) != 0) +
+		    ((d->flags & C25_DOMAIN_WILD) != 0);
 		begins[word / 8] |= (uint8_t)(1u << word % 8);
 	}
 	for (size_t i = 0; i < h->buckets.count; i++) {
@@ -102,7 +109,7 @@ buckets_ok(const struct c25_policy *p, uint8_t *begins)
 
 /* Returns: 0; -EINVAL; -ENOMEM. */
 static int
-domains_check(const struct c25_policy *p)
+domains_check(struct c25_policy *p)
 {
 	const struct c25_policy_d *h = p->h;
 	uint8_t *begins;
@@ -455,7 +462,7 @@ c25_policy_app_count(const struct c25_policy *p)
 size_t
 c25_policy_domain_count(const struct c25_policy *p)
 {
-	return p->h->domain_count;
+	return p->domain_count;
 }
 
 bool

@@ -170,6 +170,7 @@ uint32_t c25_policy_max_ttl(const struct c25_policy *p);	/* seconds */
 uint32_t c25_policy_hold(const struct c25_policy *p);	/* milliseconds */
 bool c25_policy_log_queries(const struct c25_policy *p);
 size_t c25_policy_app_count(const struct c25_policy *p);
+/* Domains: a name and its wildcard are two, and each is counted once. */
 size_t c25_policy_domain_count(const struct c25_policy *p);
 
 /*

@@ -2,9 +2,12 @@
 """The main job: a question about a configured domain is answered with magic
 IPs, and the connector learns which transit IP leads to which destination."""
 
+import re
+
 import pytest
 
 from harness import check
+from harness.conn25 import APPS
 
 
 @pytest.mark.parametrize("rdtype", ["A", "AAAA"])
@@ -59,3 +62,18 @@ def test_counters_count(world):
     for kind in ("v4magic", "v4transit", "v6magic", "v6transit"):
         assert after[f"pool.{kind}.inuse"] > 0
         assert after[f"pool.{kind}.capacity"] > after[f"pool.{kind}.inuse"]
+
+
+@pytest.mark.parametrize("domains, count", [
+    (["wiki.corp.example"], 1),
+    (["wiki.corp.example", "*.wiki.corp.example"], 2),
+    (["*.wiki.corp.example", "a.wiki.corp.example", "b.example"], 3),
+    (["wiki.corp.example", "WIKI.corp.example.", "*.wiki.corp.example"], 2)])
+def test_both_logs_count_the_same_domains(fresh, domains, count):
+    """Also of two apps with a domain in common."""
+    apps = [dict(APPS[0], domains=domains),
+            dict(APPS[1], domains=[domains[0], "*.bulk.example"])]
+    world = fresh(client={"apps": apps})
+    for process in world.client.process, world.unbound.process:
+        found = re.findall(r"policy.* (\d+) domains", process.log())
+        assert found == [str(count + 1)], process.log()
