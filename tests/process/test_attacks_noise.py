@@ -19,11 +19,10 @@ from harness.attacks import HOST, KEYED, PLAIN, Target, descriptors
 from harness.authority import Authority
 from harness.conn25 import PATH, is_destination
 from harness.process import Keeper
+from harness.seed import SEED
 from harness.wait import scaled, wait_for
 
 COUNT = int(os.environ.get("CONN25_TEST_NOISE", "300"))
-SEED = int(os.environ.get("CONN25_TEST_SEED", "0")) \
-    or random.randrange(1, 1 << 32)
 
 BODY = b'{"transitIPs":[{"transitIP":"169.254.64.1","destinationIP":' \
     b'"10.7.0.1","app":"bulk"}]}'

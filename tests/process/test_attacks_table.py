@@ -20,11 +20,10 @@ import pytest
 from harness import zones
 from harness.ask import addresses
 from harness.conn25 import is_magic
+from harness.seed import SEED
 from harness.wait import wait_for
 
 ROUNDS = int(os.environ.get("CONN25_TEST_SCRIBBLES", "300"))
-SEED = int(os.environ.get("CONN25_TEST_SEED", "0")) \
-    or random.randrange(1, 1 << 32)
 NAMES = ["wiki.corp.example", "v4.wiki.corp.example",
          *(zones.bulk_name(n) for n in range(8))]
 

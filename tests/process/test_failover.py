@@ -18,10 +18,10 @@ import pytest
 from harness import blackhole, zones
 from harness.conn25 import Conn25d, connector_config
 from harness.process import free_port
+from harness.seed import SEED
 from harness.wait import SCALE, holds_for, wait_for
 
 SECONDS = int(os.environ.get("CONN25_TEST_FAILURES_S", "15"))
-SEED = int(os.environ.get("CONN25_TEST_SEED", str(int(time.time()))))
 
 # Each connector has a transit pool of its own: that many.
 POOLS = ["169.254.64.0/20", "169.254.80.0/20", "169.254.96.0/20"]

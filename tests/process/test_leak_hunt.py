@@ -22,9 +22,8 @@ from harness.hunt.questions import Questions
 from harness.hunt.run import Client, shuffled
 from harness.hunt.schedule import Schedule
 from harness.hunt.sketch import Sketch
+from harness.seed import SEED
 
-SEED = int(os.environ.get("CONN25_TEST_SEED")
-           or random.SystemRandom().randrange(1 << 32))
 QUERIES = int(os.environ.get("CONN25_TEST_HUNT") or 30000)
 
 # Legs of the hunt, each with programs of its own: the part of the queries.

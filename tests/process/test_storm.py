@@ -13,17 +13,16 @@ import os
 import random
 import subprocess
 import threading
-import time
 
 import dns.message
 
 from harness import conn25, zones
 from harness.ask import addresses, exchange, query
 from harness.conn25 import is_magic
+from harness.seed import SEED
 from harness.wait import wait_for
 
 KILLS = int(os.environ.get("CONN25_TEST_KILLS", "60"))
-SEED = int(os.environ.get("CONN25_TEST_SEED", str(int(time.time()))))
 NAMES = [zones.bulk_name(n) for n in range(300)] + [
     "wiki.corp.example", "chain.wiki.corp.example", "v4.wiki.corp.example"]
 RELOADED = "added.corp.example"

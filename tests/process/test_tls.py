@@ -4,6 +4,7 @@ what happens when a file isn't what it should be."""
 
 import copy
 import os
+import random
 import re
 import shutil
 import socket
@@ -328,7 +329,8 @@ def test_slow_request_over_tls_is_408(served, ca):
 def test_garbage_instead_of_a_handshake(served, ca):
     served.start()
     for data in b"\0" * 1000, b"\x16\x03\x01\xff\xff" + b"x" * 20000, \
-            b"\x80\x2e\x01\x00\x02" + b"\0" * 60, os.urandom(5000):
+            b"\x80\x2e\x01\x00\x02" + b"\0" * 60, \
+            random.Random(25).randbytes(5000):
         with socket.create_connection((HOST, served.port), scaled(10),
                                       ("127.0.0.1", 0)) as sock:
             try:

@@ -64,14 +64,14 @@ mutate(char *text, size_t len, size_t room, uint64_t *state)
 START_TEST(never_crashes)
 {
 	static const char sample[] = SAMPLE(KEY_TEXT);
-	const char *given = getenv("C25_SEED");
+	const char *given = getenv("CONN25_TEST_SEED");
 	uint64_t seed = given != NULL ? strtoull(given, NULL, 0) :
 		(uint64_t)time(NULL) * 2654435761u + (uint64_t)getpid();
 	uint64_t state = seed | 1;
 	size_t good_count = 0;
 
-	/* shown by libcheck only if it fails; run again with C25_SEED */
-	(void)fprintf(stderr, "check_config_random: C25_SEED=%llu\n",
+	/* shown by libcheck only if it fails; run again with CONN25_TEST_SEED */
+	(void)fprintf(stderr, "check_config_random: CONN25_TEST_SEED=%llu\n",
 		(unsigned long long)seed);
 	for (int i = 0; i < 5000; i++) {
 		struct c25_config_errors errs = { 0 };
