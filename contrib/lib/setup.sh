@@ -23,9 +23,10 @@ setup_build_packages="build-essential pkg-config binutils
 	libunbound-dev check"
 setup_demo_packages="nsd bind9-dnsutils nftables iproute2 curl busybox"
 setup_test_packages="python3 python3-pytest python3-pytest-timeout
-	python3-dnspython python3-h2 python3-cryptography openssl ldnsutils
-	iproute2 nftables tcpdump iputils-ping wireguard-go wireguard-tools
-	nginx shellcheck cppcheck mandoc git prometheus apparmor systemd"
+	python3-pytest-xdist python3-dnspython python3-h2 python3-cryptography
+	openssl ldnsutils iproute2 nftables tcpdump iputils-ping wireguard-go
+	wireguard-tools nginx shellcheck cppcheck mandoc git prometheus
+	apparmor systemd"
 
 # For `contrib/test packages` only.
 setup_package_packages="debhelper lintian debootstrap systemd-container"

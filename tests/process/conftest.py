@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import process
+from harness import netns, process
 from harness.conn25 import APPS, peers
 from harness.fake import FakeConnector
 from harness.nsd import Nsd
@@ -17,6 +17,13 @@ from harness.world import World
 
 # An address that is no loopback address, in a namespace of our own.
 OTHER_ADDRESS = "10.1.0.77"
+
+
+def pytest_configure(config):
+    """Of those who work side by side (J=N) each has a network of its own: no
+    port, address or rule of one is another's."""
+    if hasattr(config, "workerinput"):
+        netns.leave()
 
 
 def pytest_sessionstart():

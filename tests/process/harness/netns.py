@@ -50,6 +50,13 @@ def _setns(descriptor):
         raise OSError(ctypes.get_errno(), "setns")
 
 
+def leave():
+    """To a namespace without anything, for the calling thread and what it
+    starts."""
+    if _libc.unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+
+
 class Namespace:
     def __init__(self, name):
         self.name = name

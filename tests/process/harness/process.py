@@ -63,7 +63,7 @@ class Process:
         self.popen = None
         self.allowed = []
         self.checked = 0        # bytes of the log that were looked at
-        self.groups = []        # process groups of all starts
+        self.groups = []        # process groups of all starts, and since when
         keeper.processes.append(self)
 
     @property
@@ -81,7 +81,7 @@ class Process:
             self.argv, env=self.env, stdin=subprocess.DEVNULL,
             stdout=output, stderr=output, cwd=self.keeper.path,
             start_new_session=True, preexec_fn=_die_with_parent)
-        self.groups.append(self.popen.pid)
+        self.groups.append((self.popen.pid, _started(self.popen.pid)))
 
     def alive(self):
         return self.popen is not None and self.popen.poll() is None
@@ -108,7 +108,7 @@ class Process:
         # Helpers of the program (nsd has some) go with it.
         for group in self.groups:
             if _group_alive(group):
-                os.killpg(group, signal.SIGKILL)
+                os.killpg(group[0], signal.SIGKILL)
 
     def log(self):
         try:
@@ -141,10 +141,24 @@ class Process:
                 and not any(p.search(line) for p in self.allowed)]
 
 
+def _started(pid):
+    """When that process began; None: there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8",
+                  errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
 def _group_alive(group):
     """Does any process of the group run? Zombies don't count: whose parent
     died wait for whoever is process 1, and not every container has one that
-    cares."""
+    cares. A leader that began at another time is somebody else's: numbers
+    come again."""
+    number, since = group
+    if _started(number) not in (None, since):
+        return False
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
@@ -155,7 +169,7 @@ def _group_alive(group):
                 state, _, pgrp = file.read().rpartition(")")[2].split()[:3]
         except (OSError, ValueError):
             continue
-        if int(pgrp) == group and state not in "ZX":
+        if int(pgrp) == number and state not in "ZX":
             return True
     return False
 
@@ -223,7 +237,7 @@ class Keeper:
                 wait_for(lambda g=group: not _group_alive(g), "", 2)
             except AssertionError:
                 found.append(f"{process.name} left a child behind")
-                os.killpg(group, signal.SIGKILL)
+                os.killpg(group[0], signal.SIGKILL)
         process.groups.clear()
         return found
 
