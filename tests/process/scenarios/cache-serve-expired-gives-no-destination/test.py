@@ -95,6 +95,8 @@ def test_upstream_is_slow(worlds):
         if "#define USE_MINI_EVENT" in file.read():
             pytest.skip("without libevent expired answers come at once")
     world = worlds["slow"]
+    world.tap.clear()
+    before = world.unbound.stats()["total.num.queries"]
     for name in [*MATCHED, FREE[1]]:
         world.tap.hold(name)
     answers, threads = [], []
@@ -106,8 +108,10 @@ def test_upstream_is_slow(worlds):
             threads.append(threading.Thread(target=ask,
                                             args=(name, options)))
             threads[-1].start()
-    wait_for(lambda: world.unbound.stats()[
-        "total.requestlist.current.user"] >= len(MATCHED), "them to wait")
+    wait_for(lambda: world.unbound.stats()["total.num.queries"]
+             >= before + len(threads), "all of them to have come")
+    wait_for(lambda: all(world.tap.count(name, "A") for name in MATCHED),
+             "their lookups")
     # This one is answered after their timeouts, as it was asked later.
     assert addresses(world.ask(FREE[1])) == ["192.0.2.35"]
     world.tap.release()
