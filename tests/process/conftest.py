@@ -17,6 +17,7 @@ from harness.world import World
 
 # An address that is no loopback address, in a namespace of our own.
 OTHER_ADDRESS = "10.1.0.77"
+LONGEST = "test_hostile_connectors.py", "test_unmatched.py"
 
 
 def pytest_configure(config):
@@ -35,7 +36,9 @@ def pytest_sessionstart():
 
 def pytest_collection_modifyitems(config, items):
     """CONN25_TEST_SAMPLE=N: of each scenario's rows every Nth only, and at
-    least the first of each test."""
+    least the first of each test. Side by side, the longest files go first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     step = int(os.environ.get("CONN25_TEST_SAMPLE", "1"))
     kept, left, seen = [], [], collections.Counter()
     for item in items:
