@@ -70,6 +70,10 @@ def measured(fresh_for_all, admins):
         config["listen"], admin=f"http://127.0.0.1:{admins['connector']}")
     world.connector.configure(config)
     world.connector.reload()
+    # Until it is no answer is held.
+    wait_for(lambda: re.search(r"modules: [1-9]",
+                               world.client.control("status")),
+             "the module to be connected")
     for number in range(5):
         world.magic(zones.bulk_name(number), "A")
     world.wait_mapped()

@@ -70,7 +70,7 @@ START_TEST(never_crashes)
 	uint64_t state = seed | 1;
 	size_t good_count = 0;
 
-	/* shown by libcheck only if it fails; run again with CONN25_TEST_SEED */
+	/* shown by libcheck only if it fails; CONN25_TEST_SEED repeats it */
 	(void)fprintf(stderr, "check_config_random: CONN25_TEST_SEED=%llu\n",
 		(unsigned long long)seed);
 	for (int i = 0; i < 5000; i++) {
