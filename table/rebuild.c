@@ -264,14 +264,37 @@ pools_sound(const struct c25_table *t)
 	return true;
 }
 
+/* Is what lives found by all that it is known by, and no other in its place?
+ * Without the lock: what changes meanwhile is sound. */
+static bool
+all_found(struct c25_table *t)
+{
+	struct c25_assignment a, k, m, n;
+	uint32_t cursor = 0;
+
+	while (c25_table_next(t, &cursor, &a)) {
+		if (c25_table_by_key(t, &a.domain, &a.destination, &k) == 0 &&
+		    c25_table_by_magic(t, &a.magic, &m) == 0 &&
+		    c25_table_by_transit(t, &a.transit, &n) == 0 &&
+		    k.ref.slot == a.ref.slot && m.ref.slot == a.ref.slot &&
+		    n.ref.slot == a.ref.slot)
+			continue;
+		if (c25_table_by_ref(t, a.ref, &k) == 0)
+			return false;
+	}
+	return true;
+}
+
 int
 c25_table_mend(struct c25_table *t)
 {
+	bool found = atomic_load(&t->h->doubtful) == 0 && all_found(t);
 	int r = c25_lock(t), due;
 
 	if (r != 0)
 		return r;
-	due = atomic_exchange(&t->h->doubtful, 0) != 0 || !pools_sound(t);
+	due = atomic_exchange(&t->h->doubtful, 0) != 0 || !found ||
+	    !pools_sound(t);
 	if (due) {
 		/* where the used slots end may be wrong, too */
 		atomic_store(&t->h->watermark, t->l.capacity);
@@ -281,28 +304,38 @@ c25_table_mend(struct c25_table *t)
 	return due;
 }
 
-void
-c25_rebuild_pools(struct c25_table *t)
+/*
+ * Mark the addresses of all that live, or of all that have ended, which may
+ * share theirs. Returns: false: two that live have one address.
+ */
+static bool
+mark_all(struct c25_table *t, bool gone)
 {
 	uint32_t used = atomic_load(&t->h->watermark);
+	bool sound = true;
 
-	if (used > t->l.capacity)
-		used = t->l.capacity;
-	(void)c25_pool_reset(t);
-	c25_step();
-	for (uint32_t i = 0; i < used; i++) {
+	for (uint32_t i = 0; i < used && i < t->l.capacity; i++) {
 		struct c25_slot_d *s = c25_slot(t, i);
 		struct c25_addr magic, transit;
 		union c25_content_d c;
 
-		if (c25_slot_read(s, &c) == 1 ||
-		    c.live.state != C25_SLOT_LIVE ||
-		    atomic_load(&s->lease_end_ms) == 0)
+		if (c25_slot_read(s, &c) == 1 || !(gone ?
+		    c25_slot_is_gone(s, &c) : c25_slot_is_living(s, &c)))
 			continue;
 		magic = address(c.live.magic, c.live.family);
 		transit = address(c.live.transit, c.live.family);
-		(void)c25_pool_mark(t, &magic);
-		(void)c25_pool_mark(t, &transit);
+		sound = c25_pool_mark(t, &magic) && sound;
+		sound = c25_pool_mark(t, &transit) && sound;
 		c25_step();
 	}
+	return gone || sound;
+}
+
+void
+c25_rebuild_pools(struct c25_table *t)
+{
+	(void)c25_pool_reset(t);
+	c25_step();
+	if (!mark_all(t, false) || !mark_all(t, true))
+		c25_rebuild(t);
 }

@@ -172,6 +172,51 @@ START_TEST(no_address_stays_with_two)
 }
 END_TEST
 
+/* The pools of the table say something else than the policy, and so addresses
+ * that are in use are handed out under other bits: one owner each, too, when
+ * conn25d has published a policy. */
+START_TEST(no_address_stays_with_two_of_other_pools)
+{
+	struct c25_poolset_d *set = c25_poolset(f.t,
+	    (unsigned)(atomic_load(&f.t->h->p.current) & 1));
+	struct c25_assignment a, twin;
+	struct c25_error err = { "" };
+	struct c25_addr first = { .family = C25_V4 };
+	int twins = 0;
+
+	memcpy(first.bytes, set->ranges[_i].first, 16);
+	first.bytes[1]--;
+	first.bytes[2] = 255;
+	first.bytes[3] = 256 - BEFORE / 2;
+	if (_i == 1) {
+		first.bytes[1]++;
+		first.bytes[2] = 63;
+	}
+	memcpy(set->ranges[_i].first, first.bytes, 16);
+	for (int i = BEFORE; i < BEFORE + BEFORE / 2; i++) {
+		ck_assert_int_eq(reserve(i, &a), 0);
+		ck_assert_int_eq((_i == 0 ? c25_table_by_magic(f.t,
+		    &before[i - BEFORE / 2].magic, &twin) :
+		    c25_table_by_transit(f.t, &before[i - BEFORE / 2].transit,
+		    &twin)), 0);
+		ck_assert_int_eq(twin.ref.slot, a.ref.slot);
+	}
+	ck_assert_int_ge(c25_table_mend(f.t), 0);
+	fx_publish(&f);
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+	for (int i = 0; i < CAPACITY; i++) {
+		ck_assert_int_eq(reserve(i, &a), 0);
+		twins += a.created && i < BEFORE + BEFORE / 2;
+		ck_assert_int_eq(c25_table_by_magic(f.t, &a.magic, &twin), 0);
+		ck_assert_int_eq(twin.ref.slot, a.ref.slot);
+		ck_assert_int_eq(c25_table_by_transit(f.t, &a.transit, &twin),
+		    0);
+		ck_assert_int_eq(twin.ref.slot, a.ref.slot);
+	}
+	ck_assert_int_eq(twins, BEFORE / 2);
+}
+END_TEST
+
 /* The pools of the table say something else than the policy. */
 START_TEST(only_addresses_of_the_policy)
 {
@@ -206,6 +251,8 @@ main(void)
 	ADD_ROWS(tc, cut_is_noticed_before_it_hurts, cuts);
 	ADD_ROWS(tc, mended, harms);
 	tcase_add_loop_test(tc, no_address_stays_with_two, 0, 2);
+	tcase_add_loop_test(tc, no_address_stays_with_two_of_other_pools, 0,
+	    2);
 	tcase_add_loop_test(tc, only_addresses_of_the_policy, 0, 2);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
