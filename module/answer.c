@@ -342,7 +342,7 @@ static bool collect_known(struct collect *c, struct c25_worker *w,
 		want.destination = len == 4 ? c25_addr_v4(r.bytes) :
 			c25_addr_v6(r.bytes);
 		if (c25_policy_excluded(w->policy, &want.destination) ||
-		    c25_table_renew(t, &want, &a) != 0)
+		    c25_table_renew(t, w->policy, &want, &a) != 0)
 			return false;
 		collect_add(c, &a.magic);
 	}

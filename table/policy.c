@@ -17,7 +17,7 @@ struct c25_policy {
 	const struct c25_app_d *apps;
 	const uint16_t *lists;
 	const struct c25_pconnector_d *connectors;
-	const struct c25_prange_d *ranges, *exclude;
+	const struct c25_prange_d *ranges, *exclude, *former;
 	const uint8_t *names;
 	const char *by_reg[C25_CONNECTORS_MAX];	/* connector names */
 	bool magic[2], transit[2];		/* pools of v4, v6 */
@@ -163,22 +163,30 @@ range_get(const struct c25_prange_d *d, struct c25_range *out)
 }
 
 static bool
-ranges_ok(struct c25_policy *p)
+section_ranges_ok(const struct c25_prange_d *d, size_t count)
 {
-	const struct c25_policy_d *h = p->h;
-
-	for (size_t i = 0; i < h->ranges.count + h->exclude.count; i++) {
-		const struct c25_prange_d *d = i < h->ranges.count ?
-		    &p->ranges[i] : &p->exclude[i - h->ranges.count];
-
+	for (; count > 0; count--, d++)
 		if ((d->family != C25_V4 && d->family != C25_V6) ||
 		    memcmp(d->first, d->last, 16) > 0 ||
 		    d->kind >= C25_POOL_KINDS ||
 		    (d->connector != C25_CONNECTOR_NONE &&
 		    d->connector >= C25_CONNECTORS_MAX))
 			return false;
-		if (i >= h->ranges.count)
-			continue;
+	return true;
+}
+
+static bool
+ranges_ok(struct c25_policy *p)
+{
+	const struct c25_policy_d *h = p->h;
+
+	if (!section_ranges_ok(p->ranges, h->ranges.count) ||
+	    !section_ranges_ok(p->exclude, h->exclude.count) ||
+	    !section_ranges_ok(p->former, h->former.count))
+		return false;
+	for (size_t i = 0; i < h->ranges.count; i++) {
+		const struct c25_prange_d *d = &p->ranges[i];
+
 		if (d->kind == C25_POOL_V4_MAGIC ||
 		    d->kind == C25_POOL_V6_MAGIC)
 			p->magic[d->family == C25_V6] = true;
@@ -188,12 +196,20 @@ ranges_ok(struct c25_policy *p)
 	return true;
 }
 
+static uint64_t
+check_of(const uint8_t *blob, size_t len)
+{
+	const struct c25_policy_d *h = (const void *)blob;
+	size_t after = offsetof(struct c25_policy_d, check) +
+	    sizeof(h->check);
+
+	return c25_hash(h->hash_key, blob + after, len - after);
+}
+
 static int
 verify(struct c25_policy *p, size_t len, struct c25_error *err)
 {
 	const struct c25_policy_d *h = p->h;
-	size_t after = offsetof(struct c25_policy_d, check) +
-	    sizeof(h->check);
 	int r;
 
 	if (len < sizeof(*h) || h->magic != C25_POLICY_MAGIC)
@@ -202,8 +218,7 @@ verify(struct c25_policy *p, size_t len, struct c25_error *err)
 		return c25_fail(err, -EPROTO, "policy: written by another "
 		    "version of conn25d: run module and conn25d of one "
 		    "version");
-	if (h->len_bytes != len || h->check != c25_hash(h->hash_key,
-	    p->blob + after, len - after))
+	if (h->len_bytes != len || h->check != check_of(p->blob, len))
 		return c25_fail(err, -EINVAL,
 		    "policy: damaged: reload conn25d to write it anew");
 	if (!section_ok(&h->buckets, sizeof(*p->buckets), len) ||
@@ -213,6 +228,7 @@ verify(struct c25_policy *p, size_t len, struct c25_error *err)
 	    !section_ok(&h->connectors, sizeof(*p->connectors), len) ||
 	    !section_ok(&h->ranges, sizeof(*p->ranges), len) ||
 	    !section_ok(&h->exclude, sizeof(*p->exclude), len) ||
+	    !section_ok(&h->former, sizeof(*p->former), len) ||
 	    !section_ok(&h->names, 1, len))
 		return c25_fail(err, -EINVAL, "policy: damaged sections");
 	p->buckets = (const void *)(p->blob + h->buckets.off_bytes);
@@ -222,6 +238,7 @@ verify(struct c25_policy *p, size_t len, struct c25_error *err)
 	p->connectors = (const void *)(p->blob + h->connectors.off_bytes);
 	p->ranges = (const void *)(p->blob + h->ranges.off_bytes);
 	p->exclude = (const void *)(p->blob + h->exclude.off_bytes);
+	p->former = (const void *)(p->blob + h->former.off_bytes);
 	p->names = p->blob + h->names.off_bytes;
 	if ((r = domains_check(p)) == -ENOMEM)
 		return c25_fail(err, r, "policy: out of memory");
@@ -249,6 +266,13 @@ c25_policy_load(uint8_t *blob, size_t len_bytes, struct c25_policy **out,
 	}
 	*out = p;
 	return 0;
+}
+
+const uint8_t *
+c25_policy_blob(const struct c25_policy *p, size_t *len_bytes)
+{
+	*len_bytes = p->h->len_bytes;
+	return p->blob;
 }
 
 struct c25_policy *
@@ -404,6 +428,19 @@ c25_policy_in_transit(const struct c25_policy *p, const struct c25_addr *a)
 	    C25_POOL_V4_TRANSIT, a);
 }
 
+bool
+c25_policy_allows_magic(const struct c25_policy *p, const struct c25_addr *a)
+{
+	struct c25_range r;
+
+	if (c25_policy_in_magic(p, a))
+		return true;
+	for (size_t i = 0; c25_policy_former_at(p, i, &r); i++)
+		if (c25_range_contains(&r, a))
+			return true;
+	return false;
+}
+
 const char *
 c25_policy_app(const struct c25_policy *p, uint32_t app)
 {
@@ -498,4 +535,88 @@ c25_policy_range_at(const struct c25_policy *p, size_t i,
 	out->kind = (enum c25_pool_kind)p->ranges[i].kind;
 	out->connector = p->ranges[i].connector;
 	return true;
+}
+
+bool
+c25_policy_former_at(const struct c25_policy *p, size_t i,
+    struct c25_range *out)
+{
+	if (i >= p->h->former.count)
+		return false;
+	range_get(&p->former[i], out);
+	return true;
+}
+
+/* ---- what follows on another --------------------------------------------- */
+
+static bool
+holds(const struct c25_range *r, const struct c25_range *other)
+{
+	return c25_range_contains(r, &other->first) &&
+	    c25_range_contains(r, &other->last);
+}
+
+/* Note a pool of before, unless all of it is in one that is known. */
+static size_t
+note_former(const struct c25_policy *p, struct c25_prange_d *list,
+    size_t count, const struct c25_range *r)
+{
+	struct c25_prange_d *d = &list[count];
+	struct c25_range known;
+
+	for (size_t i = 0; i < p->h->ranges.count; i++) {
+		range_get(&p->ranges[i], &known);
+		if ((p->ranges[i].kind == C25_POOL_V4_MAGIC ||
+		    p->ranges[i].kind == C25_POOL_V6_MAGIC) &&
+		    holds(&known, r))
+			return count;
+	}
+	for (size_t i = 0; i < count; i++) {
+		range_get(&list[i], &known);
+		if (holds(&known, r))
+			return count;
+	}
+	memset(d, 0, sizeof(*d));
+	memcpy(d->first, r->first.bytes, 16);
+	memcpy(d->last, r->last.bytes, 16);
+	d->family = r->first.family;
+	d->kind = d->family == C25_V6 ? C25_POOL_V6_MAGIC : C25_POOL_V4_MAGIC;
+	d->connector = C25_CONNECTOR_NONE;
+	return count + 1;
+}
+
+int
+c25_policy_follow(const struct c25_policy *p, const struct c25_policy *before,
+    const bool *used, uint8_t **out, size_t *len_bytes)
+{
+	size_t most = before->h->ranges.count + before->h->former.count;
+	size_t end = (p->h->len_bytes + 7) / 8 * 8, n = 0;
+	struct c25_prange_d *list = calloc(most + 1, sizeof(*list));
+	struct c25_policy_d *h;
+	struct c25_spec_range r;
+	struct c25_range former;
+	uint8_t *blob;
+
+	*out = NULL;
+	if (list == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; c25_policy_range_at(before, i, &r); i++)
+		if (r.kind == C25_POOL_V4_MAGIC || r.kind == C25_POOL_V6_MAGIC)
+			n = note_former(p, list, n, &r.range);
+	for (size_t i = 0; c25_policy_former_at(before, i, &former); i++)
+		if (used[i])
+			n = note_former(p, list, n, &former);
+	*len_bytes = end + n * sizeof(*list);
+	blob = n == 0 ? NULL : calloc(1, *len_bytes);
+	if (blob != NULL) {
+		h = (void *)blob;
+		memcpy(blob, p->blob, p->h->len_bytes);
+		memcpy(blob + end, list, n * sizeof(*list));
+		h->former = (struct c25_section_d){ end, n };
+		h->len_bytes = *len_bytes;
+		h->check = check_of(blob, *len_bytes);
+	}
+	free(list);
+	*out = blob;
+	return n == 0 || blob != NULL ? 0 : -ENOMEM;
 }

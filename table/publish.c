@@ -138,23 +138,81 @@ switch_over(struct c25_table *t, const struct c25_policy *p,
 	return 0;
 }
 
-int
-c25_table_publish(struct c25_table *t, const uint8_t *blob,
-    size_t len_bytes, struct c25_error *err)
+/* Which of a policy's former pools are assignments still in? Returns: an array
+ * for c25_policy_follow(), of the caller; NULL: no memory. */
+static bool *
+formers_used(struct c25_table *t, const struct c25_policy *p)
 {
-	struct c25_policy *p = NULL;
+	struct c25_assignment a;
+	struct c25_range r;
+	uint32_t cursor = 0;
+	size_t count = 0;
+	bool *used;
+
+	while (c25_policy_former_at(p, count, &r))
+		count++;
+	if ((used = calloc(count + 1, sizeof(*used))) == NULL)
+		return NULL;
+	while (count > 0 && c25_table_next(t, &cursor, &a))
+		if (!c25_policy_in_magic(p, &a.magic))
+			for (size_t i = 0; c25_policy_former_at(p, i, &r); i++)
+				used[i] |= c25_range_contains(&r, &a.magic);
+	return used;
+}
+
+/* Load what is to be published, with the magic pools of before that living
+ * assignments may still be in. Returns: 0, *p and its blob; -errno. */
+static int
+load_following(struct c25_table *t, const uint8_t *blob, size_t len_bytes,
+    struct c25_policy **p, struct c25_error *err)
+{
+	struct c25_policy *before = NULL, *alone = NULL;
 	uint8_t *copy = malloc(len_bytes);
-	uint64_t generation;
-	char path[256];
+	bool *used;
 	int r;
 
 	if (copy == NULL)
 		return c25_fail(err, -ENOMEM, "policy: out of memory");
 	memcpy(copy, blob, len_bytes);
-	if ((r = c25_policy_load(copy, len_bytes, &p, err)) != 0) {
+	if ((r = c25_policy_load(copy, len_bytes, &alone, err)) != 0) {
 		free(copy);
 		return r;
 	}
+	/* without one of before, or with one that can't be read, what lives in
+	 * other pools gets new addresses */
+	if (c25_table_policy(t, &before, NULL) != 0) {
+		*p = alone;
+		return 0;
+	}
+	used = formers_used(t, before);
+	r = used == NULL ? -ENOMEM : c25_policy_follow(alone, before, used,
+	    &copy, &len_bytes);
+	free(used);
+	c25_policy_unref(before);
+	if (r == 0 && copy == NULL) {
+		*p = alone;
+		return 0;
+	}
+	c25_policy_unref(alone);
+	if (r != 0)
+		return c25_fail(err, r, "policy: out of memory");
+	if ((r = c25_policy_load(copy, len_bytes, p, err)) != 0)
+		free(copy);
+	return r;
+}
+
+int
+c25_table_publish(struct c25_table *t, const uint8_t *blob,
+    size_t len_bytes, struct c25_error *err)
+{
+	struct c25_policy *p = NULL;
+	uint64_t generation;
+	char path[256];
+	int r;
+
+	if ((r = load_following(t, blob, len_bytes, &p, err)) != 0)
+		return r;
+	blob = c25_policy_blob(p, &len_bytes);
 	generation = c25_policy_generation(p);
 	if (generation <= c25_table_generation(t) ||
 	    generation >= UINT64_MAX >> 1) {

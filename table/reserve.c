@@ -299,7 +299,11 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 		return -ESTALE;
 	expect_slot(t);
 	r = c25_walk(t, p, out);
-	if (r == 0 && renew(t, out, until) == 0)
+	if (r == 0 && !c25_policy_allows_magic(policy, &out->magic)) {
+		/* it never had that: somebody wrote there */
+		atomic_store(&t->h->doubtful, 1);
+		c25_slot_end(t, out->ref.slot, c25_now_ms());
+	} else if (r == 0 && renew(t, out, until) == 0)
 		return 0;
 	if (r == -EUCLEAN)
 		return r;
@@ -324,6 +328,7 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 	c25_slot_free_former(t, former);
 	c25_enqueue(t, k.slot, seq);
 	r = c25_slot_assignment(t, k.slot, out);
+	out->magic = k.magic;		/* as it was looked at above */
 	out->created = true;
 	return r == 0 ? 0 : -EUCLEAN;
 }
@@ -349,8 +354,8 @@ is_sound(const struct c25_want *want)
 }
 
 int
-c25_table_renew(struct c25_table *t, const struct c25_want *want,
-    struct c25_assignment *out)
+c25_table_renew(struct c25_table *t, const struct c25_policy *policy,
+    const struct c25_want *want, struct c25_assignment *out)
 {
 	struct c25_probe p;
 
@@ -358,6 +363,7 @@ c25_table_renew(struct c25_table *t, const struct c25_want *want,
 		return -ENOENT;
 	p = c25_probe_key(t, want->name, &want->destination);
 	return c25_search(t, &p, out) == 0 &&
+	    c25_policy_allows_magic(policy, &out->magic) &&
 	    renew(t, out, lease_until(want)) == 0 ? 0 : -ENOENT;
 }
 
@@ -373,7 +379,9 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 		return -EINVAL;
 	until = lease_until(want);
 	p = c25_probe_key(t, want->name, &want->destination);
-	if (c25_search(t, &p, out) == 0 && renew(t, out, until) == 0)
+	if (c25_search(t, &p, out) == 0 &&
+	    c25_policy_allows_magic(policy, &out->magic) &&
+	    renew(t, out, until) == 0)
 		return 0;
 	if (!c25_name_valid(want->name->wire, want->name->len))
 		return -EINVAL;

@@ -127,6 +127,9 @@ int c25_policy_load(uint8_t *blob, size_t len_bytes,
 	struct c25_policy **out, struct c25_error *err)
 	__attribute__((warn_unused_result));
 
+/* The blob it was loaded from, as long as the policy is there. */
+const uint8_t *c25_policy_blob(const struct c25_policy *p, size_t *len_bytes);
+
 struct c25_policy *c25_policy_ref(struct c25_policy *p);
 void c25_policy_unref(struct c25_policy *p);	/* NULL is fine */
 
@@ -158,6 +161,13 @@ bool c25_policy_in_magic(const struct c25_policy *p,
 bool c25_policy_in_transit(const struct c25_policy *p,
 	const struct c25_addr *a);
 
+/*
+ * May an assignment that was found have this magic address? It is in a pool, or
+ * in one of an earlier policy that some may still be in.
+ */
+bool c25_policy_allows_magic(const struct c25_policy *p,
+	const struct c25_addr *a);
+
 /* The name of an app, or NULL when there is no such index. */
 const char *c25_policy_app(const struct c25_policy *p, uint32_t app);
 /* Registry indexes of an app's connectors, best first. */
@@ -185,5 +195,19 @@ bool c25_policy_domain_next(const struct c25_policy *p, size_t *cursor,
 /* The i-th compiled pool range, sorted by address. Returns: false at end. */
 bool c25_policy_range_at(const struct c25_policy *p, size_t i,
 	struct c25_spec_range *out);
+/* The i-th range of earlier magic pools. Returns: false at the end. */
+bool c25_policy_former_at(const struct c25_policy *p, size_t i,
+	struct c25_range *out);
+
+/*
+ * A copy of a policy's blob that also knows the magic pools of the one that it
+ * follows, and those former ones of that for which used[i] is set.
+ * Owns: *out is malloc'ed, the caller frees it.
+ * Returns: 0, and *out is NULL if there are none; -ENOMEM.
+ */
+int c25_policy_follow(const struct c25_policy *p,
+	const struct c25_policy *before, const bool *used,
+	uint8_t **out, size_t *len_bytes)
+	__attribute__((warn_unused_result));
 
 #endif

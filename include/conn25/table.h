@@ -273,7 +273,8 @@ struct c25_want {
 
 /*
  * The assignment of (name, destination): the one there is, its lease
- * renewed, or a new one.
+ * renewed, or a new one. One whose magic address the policy doesn't allow was
+ * written over: it ends, and there is a new one.
  * Locks: none for an existing one, table for a new one.
  * Returns: 0; -ENOSPC (a pool or the table is full; *full says which: a
  * pool kind, or C25_POOL_KINDS for the table); -EAFNOSUPPORT (no pool of
@@ -292,7 +293,8 @@ int c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
  * The same for an assignment that is there already, and nothing else: what
  * most answers need. Locks: none. Returns: 0; -ENOENT (reserve it).
  */
-int c25_table_renew(struct c25_table *t, const struct c25_want *want,
+int c25_table_renew(struct c25_table *t, const struct c25_policy *policy,
+	const struct c25_want *want,
 	struct c25_assignment *out) __attribute__((warn_unused_result));
 
 /*

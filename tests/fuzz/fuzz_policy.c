@@ -183,6 +183,7 @@ ask_all(const struct c25_policy *p, const struct c25_name *n)
 {
 	struct c25_match exact, wild;
 	struct c25_spec_range r;
+	struct c25_range former;
 	struct c25_name name;
 	uint32_t count = 0;
 	size_t i, cursor = 0;
@@ -201,6 +202,9 @@ ask_all(const struct c25_policy *p, const struct c25_name *n)
 		(void)c25_policy_in_magic(p, &r.range.first);
 		(void)c25_policy_excluded(p, &r.range.last);
 	}
+	for (i = 0; c25_policy_former_at(p, i, &former); i++)
+		fuzz_must(c25_policy_allows_magic(p, &former.first),
+			"former %zu", i);
 	for (i = 0; i <= c25_policy_app_count(p); i++) {
 		const char *app = c25_policy_app(p, (uint32_t)i);
 		const uint16_t *list = c25_policy_app_connectors(p,
@@ -220,6 +224,48 @@ ask_all(const struct c25_policy *p, const struct c25_name *n)
 		if (c != NULL)
 			(void)strlen(c);
 	}
+}
+
+static struct c25_policy *
+loaded(uint8_t *blob, size_t len)
+{
+	struct c25_error err = { "" };
+	struct c25_policy *p;
+
+	fuzz_must(c25_policy_load(blob, len, &p, &err) == 0, "%s", err.text);
+	return p;
+}
+
+/* One without pools follows: it allows all magic pools, and no more. */
+static void
+check_follow(struct fuzz *f, const struct c25_policy *p)
+{
+	static const bool used[1];
+	struct c25_policy_spec spec = { .max_ttl_s = 1 };
+	struct c25_error err = { "" };
+	struct c25_policy *next;
+	struct c25_spec_range r;
+	struct c25_addr a;
+	uint8_t *blob;
+	size_t len;
+
+	fuzz_must(c25_policy_compile(&spec, 8, key, &blob, &len, &err) == 0,
+		"%s", err.text);
+	next = loaded(blob, len);
+	fuzz_must(c25_policy_follow(next, p, used, &blob, &len) == 0,
+		"memory");
+	if (blob != NULL) {
+		c25_policy_unref(next);
+		next = loaded(blob, len);
+	}
+	for (size_t i = 0; c25_policy_range_at(p, i, &r); i++)
+		fuzz_must(c25_policy_allows_magic(next, &r.range.last) ==
+			(r.kind == C25_POOL_V4_MAGIC ||
+			r.kind == C25_POOL_V6_MAGIC), "range %zu", i);
+	a = a_range(f).first;
+	fuzz_must(c25_policy_allows_magic(next, &a) ==
+		c25_policy_in_magic(p, &a), "allowed");
+	c25_policy_unref(next);
 }
 
 /* A byte; or a number: small, or about the size of something. */
@@ -295,6 +341,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < w.spec.domain_count; i++)
 		check_match(&w, p, &w.domains[i].name);
 	ask_all(p, &n);
+	check_follow(&f, p);
 	c25_policy_unref(p);
 	try_damage(&f, copy, len, &n);
 	return 0;

@@ -49,10 +49,11 @@ def used(world):
 
 
 def asked_safely(world, name, qtype="A"):
-    """What is answered has no destination address, and is no "there is none"
-    that a client would remember."""
+    """What is answered has no destination address, nor any other than magic
+    ones, and is no "there is none" that a client would remember."""
     answer = world.ask_safely(name, qtype)
     assert answer.rcode() in (dns.rcode.NOERROR, dns.rcode.SERVFAIL), answer
+    assert all(map(is_magic, addresses(answer))), answer
     return answer
 
 
@@ -164,6 +165,22 @@ def test_table_scribbled_on(fresh, part):
     alive(world)
     for name in NAMES:      # who finds damage tells the next conn25d
         asked_safely(world, name)
+    well_after_restart(world)
+
+
+def test_destinations_written_over_magic_ips(fresh):
+    """The names get other ones."""
+    world = used(fresh(client={"table": {"maxAssignments": 1000}}))
+    table = Table(table_of(world))
+    with open(table.path, "r+b", buffering=0) as file:
+        for at in range(*table.part("slots"), 192):
+            file.seek(at + 64)
+            destination = file.read(16)
+            file.write(destination)
+    for name in NAMES[:5]:
+        for _ in range(3):
+            assert addresses(asked_safely(world, name)), name
+    world.wait_mapped()
     well_after_restart(world)
 
 

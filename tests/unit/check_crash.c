@@ -429,7 +429,7 @@ renew_for_long(void)
 	    .destination = moving.destination, .ttl_s = 3600 };
 
 	steps_left = -1;
-	if (c25_table_renew(module_table, &w, told) != 0)
+	if (c25_table_renew(module_table, f.p, &w, told) != 0)
 		told->lease_end_ms = 0;
 }
 

@@ -156,7 +156,7 @@ START_TEST(no_renewal_is_lost)
 	ck_assert_int_eq(reserve(f.t, "a.example", 60, &a), 0);
 	fake_now_ms += 50000;
 	t = migrate(2048);
-	ck_assert_int_eq(c25_table_renew(f.t, &w, &b), -ENOENT);
+	ck_assert_int_eq(c25_table_renew(f.t, f.p, &w, &b), -ENOENT);
 	ck_assert_int_eq(c25_table_reserve(f.t, f.p, &w, &b, NULL), -ESTALE);
 	ck_assert_int_eq(c25_table_extend(f.t, a.ref, fake_now_ms + 3600000),
 	    -ENOENT);

@@ -234,6 +234,74 @@ START_TEST(overlapping_pools_are_refused)
 }
 END_TEST
 
+/* What follows on another allows the magic pools of that, and of those before
+ * that the caller asks for, but nothing else; and is all else that it was. */
+START_TEST(follows_on_another)
+{
+	static const char *const pools[] = { "10.1.0.0/24", "10.2.0.0/24",
+	    "10.2.0.0/25", "10.3.0.0/24" };
+	static const struct {
+		const char *addr;
+		bool in, allowed, unused;
+	} rows[] = {
+		{ "10.3.0.9", true, true, true },
+		{ "10.2.0.1", false, true, true },
+		{ "10.2.0.200", false, true, false },
+		{ "10.1.0.1", false, true, false },
+		{ "10.1.1.0", false, false, false },
+		{ "169.254.64.1", false, false, false },
+	};
+	static const bool used[4] = { true, true, true, true }, none[4];
+	struct c25_policy *last = NULL, *p, *before = NULL;
+	struct c25_error err = { "" };
+	uint8_t *blob, *followed;
+	size_t len;
+
+	for (size_t i = 0; i < 4; i++) {
+		struct c25_spec_range r[] = {
+			{ range(pools[i]), C25_POOL_V4_MAGIC,
+			    C25_CONNECTOR_NONE },
+			{ range("169.254.64.0/24"), C25_POOL_V4_TRANSIT,
+			    C25_CONNECTOR_NONE },
+		};
+		struct c25_policy_spec spec = { .ranges = r,
+		    .range_count = 2, .max_ttl_s = 300 };
+
+		ck_assert_int_eq(c25_policy_compile(&spec, i + 1, key, &blob,
+		    &len, &err), 0);
+		ck_assert_int_eq(c25_policy_load(blob, len, &p, &err), 0);
+		if (last == NULL) {
+			last = p;
+			continue;
+		}
+		c25_policy_unref(before);
+		before = last;
+		ck_assert_int_eq(c25_policy_follow(p, before, used, &followed,
+		    &len), 0);
+		ck_assert_msg(c25_policy_load(followed, len, &last, &err) ==
+		    0, "%s", err.text);
+		ck_assert_uint_eq(c25_policy_generation(last), i + 1);
+		ck_assert_uint_eq(c25_policy_max_ttl(last), 300);
+		c25_policy_unref(p);
+	}
+	ck_assert_int_eq(c25_policy_follow(last, before, none, &followed,
+	    &len), 0);
+	ck_assert_int_eq(c25_policy_load(followed, len, &p, &err), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct c25_addr a = addr(rows[i].addr);
+
+		ck_assert_msg(c25_policy_in_magic(last, &a) == rows[i].in &&
+		    c25_policy_allows_magic(last, &a) == rows[i].allowed,
+		    "%s", rows[i].addr);
+		ck_assert_msg(c25_policy_allows_magic(p, &a) ==
+		    rows[i].unused, "%s, unused", rows[i].addr);
+	}
+	c25_policy_unref(p);
+	c25_policy_unref(before);
+	c25_policy_unref(last);
+}
+END_TEST
+
 /* Any change of any byte is either refused or, with the checksum made
  * right again, safe: every lookup stays inside the blob (ASan looks on). */
 START_TEST(damage_is_harmless)
@@ -275,7 +343,7 @@ START_TEST(damage_is_harmless)
 		loaded++;
 		(void)c25_policy_match(q, who.wire, who.len, &m);
 		(void)c25_policy_excluded(q, &a);
-		(void)c25_policy_in_magic(q, &a);
+		(void)c25_policy_allows_magic(q, &a);
 		for (uint32_t i = 0; i < c25_policy_app_count(q); i++) {
 			ck_assert_ptr_nonnull(c25_policy_app(q, i));
 			(void)c25_policy_app_connectors(q, i, &count);
@@ -341,6 +409,7 @@ main(void)
 	tcase_add_test(tc, properties);
 	tcase_add_test(tc, own_transit_is_cut_out_of_the_shared_pool);
 	tcase_add_test(tc, overlapping_pools_are_refused);
+	tcase_add_test(tc, follows_on_another);
 	tcase_add_loop_test(tc, damage_is_harmless, 0, 4);
 	tcase_add_test(tc, a_hundred_thousand_domains);
 	suite_add_tcase(s, tc);

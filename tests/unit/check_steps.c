@@ -181,7 +181,7 @@ renew_for_long(void)
 	struct c25_want w = { .name = &told.domain,
 	    .destination = told.destination, .ttl_s = 3600 };
 
-	told_result = c25_table_renew(second_table, &w, &told);
+	told_result = c25_table_renew(second_table, f.p, &w, &told);
 }
 
 /* Whenever it is renewed: either the new table knows of it, or it fails. */

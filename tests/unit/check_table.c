@@ -225,6 +225,49 @@ START_TEST(pool_change_keeps_living_assignments)
 }
 END_TEST
 
+static size_t
+formers(void)
+{
+	struct c25_range r;
+	size_t n = 0;
+
+	while (c25_policy_former_at(f.p, n, &r))
+		n++;
+	return n;
+}
+
+/* Pools change again and again; who comes and knows only the last policy finds
+ * what lives in any of them, and those in which nothing does are forgotten. */
+START_TEST(pools_of_before_are_known_while_used)
+{
+	static const char *const pools[] = { "10.97.0.0/24", "10.98.0.0/24",
+	    "10.99.0.0/24", "10.99.0.0/25" };
+	struct c25_assignment first, a;
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &first,
+	    NULL), 0);
+	for (int i = 0; i < 4; i++) {
+		f.range_count = 0;
+		fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, pools[i]);
+		fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+		    "169.254.64.0/18");
+		fx_publish(&f);
+		ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a,
+		    NULL), 0);
+		ck_assert(!a.created && c25_addr_eq(&a.magic, &first.magic));
+		/* the one of before and the one that is in use; or both of
+		 * the beginning, v4 and v6 */
+		ck_assert_uint_eq(formers(), 2);
+		fx_publish(&f);
+		ck_assert_uint_eq(formers(), 1);
+	}
+	ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
+	fx_publish(&f);
+	ck_assert_uint_eq(formers(), 0);
+	verify();
+}
+END_TEST
+
 START_TEST(an_old_policy_is_stale)
 {
 	struct c25_policy *old = c25_policy_ref(f.p);
@@ -336,6 +379,7 @@ main(void)
 	tcase_add_test(tc, no_pool_of_the_family);
 	tcase_add_test(tc, connector_with_its_own_transit_pool);
 	tcase_add_test(tc, pool_change_keeps_living_assignments);
+	tcase_add_test(tc, pools_of_before_are_known_while_used);
 	tcase_add_test(tc, an_old_policy_is_stale);
 	tcase_add_test(tc, queue_and_push_state);
 	tcase_add_test(tc, overrun_ring_says_so_once);

@@ -241,6 +241,36 @@ START_TEST(only_addresses_of_the_policy)
 }
 END_TEST
 
+static const char *const elsewhere[] = { "10.0.0.1", "192.0.2.1", "0.0.0.0",
+	"100.128.0.1" };
+
+/* A magic address is written over: with the destination, or any other. */
+START_TEST(no_assignment_is_found_with_another_magic)
+{
+	struct c25_addr bad = fx_addr(elsewhere[_i]);
+	struct c25_slot_d *s = c25_slot(f.t, before[0].ref.slot);
+	union c25_content_d c;
+	struct c25_assignment a, again;
+	struct c25_want want = { .name = &before[0].domain,
+	    .destination = before[0].destination, .ttl_s = 60 };
+	struct c25_error err = { "" };
+
+	ck_assert_uint_ne(c25_slot_read(s, &c), 1);
+	memcpy(c.live.magic, bad.bytes, 16);
+	memcpy(s->words, c.words, sizeof(c.words));
+	ck_assert_int_eq(c25_table_renew(f.t, f.p, &want, &a), -ENOENT);
+	ck_assert_int_eq(reserve(0, &a), 0);
+	ck_assert(a.created);
+	ck_assert(c25_policy_in_magic(f.p, &a.magic));
+	ck_assert_int_eq(reserve(0, &again), 0);
+	ck_assert(!again.created && c25_addr_eq(&a.magic, &again.magic));
+	ck_assert_int_eq(c25_table_mend(f.t), 1);
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(reserve(0, &again), 0);
+	ck_assert(!again.created && c25_addr_eq(&a.magic, &again.magic));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -254,6 +284,7 @@ main(void)
 	tcase_add_loop_test(tc, no_address_stays_with_two_of_other_pools, 0,
 	    2);
 	tcase_add_loop_test(tc, only_addresses_of_the_policy, 0, 2);
+	ADD_ROWS(tc, no_assignment_is_found_with_another_magic, elsewhere);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
