@@ -392,6 +392,15 @@ c25_policy_has_pool(const struct c25_policy *p, enum c25_family family)
 	return p->magic[six] && p->transit[six];
 }
 
+/* As c25_addr_cmp() with a bound of a range; each answer asks for it. */
+static int
+cmp_bound(const struct c25_addr *a, uint8_t family, const uint8_t bound[16])
+{
+	if (a->family != family)
+		return a->family < family ? -1 : 1;
+	return memcmp(a->bytes, bound, 16);
+}
+
 /* Is the address in a pool of this kind? */
 static bool
 in_pool(const struct c25_policy *p, enum c25_pool_kind kind,
@@ -401,15 +410,14 @@ in_pool(const struct c25_policy *p, enum c25_pool_kind kind,
 
 	while (low < high) {		/* the last range that starts <= a */
 		size_t mid = low + (high - low) / 2;
-		struct c25_range r;
+		const struct c25_prange_d *d = &p->ranges[mid];
 
-		range_get(&p->ranges[mid], &r);
-		if (c25_addr_cmp(&r.first, a) > 0)
+		if (cmp_bound(a, d->family, d->first) < 0)
 			high = mid;
-		else if (c25_addr_cmp(a, &r.last) > 0)
+		else if (cmp_bound(a, d->family, d->last) > 0)
 			low = mid + 1;
 		else
-			return p->ranges[mid].kind == kind;
+			return d->kind == kind;
 	}
 	return false;
 }

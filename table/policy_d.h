@@ -90,7 +90,7 @@ struct c25_policy_d {
 	struct c25_section_d connectors;
 	struct c25_section_d ranges;	/* pools, sorted by address */
 	struct c25_section_d exclude;
-	struct c25_section_d former;	/* magic pools of before, c25_prange_d */
+	struct c25_section_d former;	/* ranges of magic pools */
 	struct c25_section_d names;	/* bytes */
 };
 

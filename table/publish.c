@@ -214,8 +214,13 @@ c25_table_publish(struct c25_table *t, const uint8_t *blob,
 		return r;
 	blob = c25_policy_blob(p, &len_bytes);
 	generation = c25_policy_generation(p);
-	if (generation <= c25_table_generation(t) ||
-	    generation >= UINT64_MAX >> 1) {
+	if (generation >= UINT64_MAX >> 1) {
+		r = c25_fail(err, -EUCLEAN, "%s: damaged: generation %llu: "
+		    "move it away and restart conn25d", t->path,
+		    (unsigned long long)generation);
+		goto out;
+	}
+	if (generation <= c25_table_generation(t)) {
 		r = c25_fail(err, -EINVAL, "policy: generation %llu is not "
 		    "newer", (unsigned long long)generation);
 		goto out;

@@ -184,6 +184,17 @@ def test_destinations_written_over_magic_ips(fresh):
     well_after_restart(world)
 
 
+def test_last_generation_there_can_be(fresh):
+    """conn25d can publish nothing after it, and says what to do."""
+    world = used(fresh(client={"table": {"maxAssignments": 1000}}))
+    with open(table_of(world), "r+b", buffering=0) as file:
+        file.seek(80)           # current
+        file.write(b"\xff" * 8)
+    for name in NAMES:
+        asked_safely(world, name)
+    well_after_restart(world)
+
+
 def test_policy_scribbled_on(fresh):
     """It is read once, and verified: so at each reload, and by an Unbound
     that starts."""

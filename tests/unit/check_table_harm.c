@@ -271,6 +271,25 @@ START_TEST(no_assignment_is_found_with_another_magic)
 }
 END_TEST
 
+/* No generation comes after that one. */
+START_TEST(generation_is_not_overrun)
+{
+	struct c25_policy_spec spec = { .max_ttl_s = 300 };
+	struct c25_error err = { "" };
+	uint8_t *blob;
+	size_t len;
+
+	atomic_store(&f.t->h->p.current, UINT64_MAX);
+	ck_assert_int_eq(c25_policy_compile(&spec,
+	    c25_table_next_generation(f.t), c25_table_hash_key(f.t), &blob,
+	    &len, &err), 0);
+	ck_assert_int_eq(c25_table_publish(f.t, blob, len, &err), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(err.text, "/table: damaged"));
+	ck_assert_ptr_nonnull(strstr(err.text, "restart conn25d"));
+	free(blob);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -284,6 +303,7 @@ main(void)
 	tcase_add_loop_test(tc, no_address_stays_with_two_of_other_pools, 0,
 	    2);
 	tcase_add_loop_test(tc, only_addresses_of_the_policy, 0, 2);
+	tcase_add_test(tc, generation_is_not_overrun);
 	ADD_ROWS(tc, no_assignment_is_found_with_another_magic, elsewhere);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
