@@ -380,8 +380,8 @@ int c25_table_restore(struct c25_table *t, const struct c25_saved *list,
 /*
  * Look through the whole table, and put right everything in it that is derived
  * (layout.h), if somebody has found it damaged or full since the last time, or
- * if the pools don't count what their bitmaps say. Of two assignments that were
- * given one address, one stays.
+ * if the pools don't count what their bitmaps say, or if two assignments were
+ * given one address, of which one stays.
  * Locks: table, for up to a microsecond a slot. Process: conn25d, at start.
  * Returns: 1 that was done; 0 there was no need; -EUCLEAN (it can't be locked).
  */
