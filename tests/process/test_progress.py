@@ -69,10 +69,11 @@ def slowly(process):
     done = threading.Event()
 
     def brake():
-        while not done.wait(0.002) and process.alive():
-            process.send(signal.SIGSTOP)
-            done.wait(0.15)
-            process.send(signal.SIGCONT)
+        while not done.wait(0.002):
+            if process.alive():
+                process.send(signal.SIGSTOP)
+                done.wait(0.15)
+                process.send(signal.SIGCONT)
     thread = threading.Thread(target=brake)
     thread.start()
     try:
@@ -82,11 +83,9 @@ def slowly(process):
         thread.join()
 
 
-def started_slowly(daemon, since):
-    """What comes after a message `since` takes its time."""
-    daemon.start(wait=False)
-    daemon.process.wait_log(since)
+def started_slowly(daemon):
     with slowly(daemon.process):
+        daemon.start(wait=False)
         daemon.process.wait_log("(assignments|mappings): .*restored", 60)
     daemon.process.wait_log("running:", 60)
 
@@ -112,7 +111,7 @@ def address(first, n):
 
 def client_with(keeper, count):
     """A client with so many assignments in its database."""
-    config = client_config(1, table={"maxAssignments": ROWS})
+    config = client_config(1, table={"maxAssignments": 2 * ROWS})
     config["pools"] = {"v4MagicIPPool": ["100.64.0.0/16"],
                        "v4TransitIPPool": ["172.16.0.0/16"]}
     daemon = Conn25d(keeper, "client", config)
@@ -159,15 +158,16 @@ def counts(lines, what):
 
 
 def test_restoring_shows_on_a_terminal(keeper):
-    daemon = on_terminal(client_with(keeper, ROWS))
-    started_slowly(daemon, "policy: ")
+    rows = 2 * ROWS
+    daemon = on_terminal(client_with(keeper, rows))
+    started_slowly(daemon)
     found = counts(daemon.process.lines(), "restoring assignments")
     assert len(found) > 1
-    assert {total for _, total, _ in found} == {ROWS}
+    assert {total for _, total, _ in found} == {rows}
     assert found == sorted(found) and found[-1][0] > found[0][0]
     # Written over by the first message after it, and gone then.
     before, _, after = daemon.process.raw().partition(
-        f"assignments: {ROWS} restored")
+        f"assignments: {rows} restored")
     assert re.search(r"\r\x1b\[K\[[\d.]+\] conn25d: $", before)
     assert REWIND not in after
     daemon.stop()
@@ -179,9 +179,9 @@ def test_restoring_mappings_shows_on_a_terminal(keeper):
     now = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000000
     fill(daemon, "INSERT INTO mapping VALUES (?,?,?,?,?,?)",
          (("edge-1", address("172.16.0.0", n), address("10.0.0.0", n),
-           "wiki", 2, now) for n in range(2 * ROWS)))
+           "wiki", 2, now) for n in range(8 * ROWS)))
     on_terminal(daemon)
-    started_slowly(daemon, "")
+    started_slowly(daemon)
     assert counts(daemon.process.lines(), "restoring mappings")
     daemon.stop()
 
@@ -197,7 +197,7 @@ def test_restoring_few_shows_nothing(keeper):
 
 def test_restoring_is_not_in_a_file_or_pipe(keeper):
     daemon = client_with(keeper, ROWS)
-    started_slowly(daemon, "policy: ")
+    started_slowly(daemon)
     log = daemon.process.log()
     assert f"assignments: {ROWS} restored" in log
     assert "restoring" not in log
@@ -210,7 +210,7 @@ def test_restoring_tells_the_service_manager(keeper):
     daemon = on_terminal(client_with(keeper, ROWS))
     manager = Manager(keeper)
     daemon.process.env["NOTIFY_SOCKET"] = manager.path
-    started_slowly(daemon, "policy: ")
+    started_slowly(daemon)
     states = manager.told()
     assert "READY=1" not in states[:-1]
     lines = [state.removeprefix("STATUS=").partition("\n")[0]
