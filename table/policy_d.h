@@ -6,8 +6,9 @@
  *
  * Domains are found by open addressing: buckets[hash & mask] onwards, until
  * an empty bucket. A bucket holds 32 bits of the hash, so that a name is
- * compared only where it almost surely matches: one cache line for a miss,
- * two for a hit, as the name lies beside what is said of it, and the buckets
+ * compared only where it almost surely matches: one cache line for a miss. For
+ * a hit there is a second one to wait for, as the name lies beside what is said
+ * of it; where it goes on in the next line that is fetched along. The buckets
  * of all suffixes are fetched at once.
  */
 #ifndef CONN25_TABLE_POLICY_D_H

@@ -34,21 +34,28 @@ now_ns(void)
 }
 
 static void
-name_of(struct c25_name *out, const char *format, unsigned n)
+name_of(struct c25_name *out, const char *text)
 {
-	char text[64];
-	int len = snprintf(text, sizeof(text), format, n);
-
-	if (c25_name_from_text(out, text, (size_t)len) != 0)
+	if (c25_name_from_text(out, text, strlen(text)) != 0)
 		fatal(text);
 }
 
-/* Half of the domains are wildcards, in two zones, as in long lists. */
+/* The text of a domain, in one of two zones, of 20 to 40 bytes. */
+static const char *
+text_of(char text[static 96], unsigned n)
+{
+	static const char fill[] = "abcdefghijklmnop";
+
+	(void)snprintf(text, 96, "d%u-%.*s.%s", n, (int)(n * 2654435761u >> 28),
+	    fill, n % 2 == 0 ? "example.net" : "corp.example");
+	return text;
+}
+
+/* Half of the domains are wildcards, as in long lists. */
 static struct c25_policy *
 policy_of(unsigned count)
 {
-	static const char *const formats[] = { "d%u.example.net",
-		"host%u.example" };
+	char text[96];
 	struct c25_spec_domain *domains = calloc(count, sizeof(*domains));
 	struct c25_spec_app app = { .name = "app" };
 	struct c25_policy_spec spec = { .apps = &app, .app_count = 1,
@@ -62,7 +69,7 @@ policy_of(unsigned count)
 	if (domains == NULL)
 		fatal("out of memory");
 	for (unsigned i = 0; i < count; i++) {
-		name_of(&domains[i].name, formats[i % 2], i);
+		name_of(&domains[i].name, text_of(text, i));
 		domains[i].wildcard = i / 2 % 2 == 0;
 	}
 	if (c25_policy_compile(&spec, 1, key, &blob, &len, &err) != 0 ||
@@ -106,6 +113,43 @@ measure(const struct c25_policy *p, const char *metric, unsigned domains,
 	    batches[NAMES / BATCH / 2]);
 }
 
+/* Nothing but the memory: a word of as many buckets, which says where to read
+ * one of as many domains. Each search waits for the one before, as a query
+ * comes alone. */
+static void
+measure_floor(unsigned domains)
+{
+	enum { DOMAIN_WORDS = 11 };	/* of 44 bytes, which is the mean */
+	static double batches[NAMES / BATCH];
+	size_t words = (size_t)domains * DOMAIN_WORDS, mask = 16;
+	uint32_t *domain = calloc(words, sizeof(*domain)), sum = 0;
+	uint64_t *bucket;
+
+	while (mask < (size_t)domains * 2)
+		mask *= 2;
+	bucket = calloc(mask--, sizeof(*bucket));
+	if (domain == NULL || bucket == NULL)
+		fatal("out of memory");
+	for (size_t i = 0; i <= mask; i++)
+		bucket[i] = i * 0x9e3779b97f4a7c15u % words;
+	for (size_t i = 0; i < words; i++)
+		domain[i] = (uint32_t)i;
+	for (uint64_t k = 0, at = 0; k < NAMES / BATCH; k++) {
+		double start = now_ns();
+
+		for (unsigned i = 0; i < BATCH; i++) {
+			at = (at + sum) * 6364136223846793005u + 1;
+			sum = domain[bucket[at >> 32 & mask]];
+		}
+		batches[k] = (now_ns() - start) / BATCH;
+	}
+	qsort(batches, NAMES / BATCH, sizeof(batches[0]), by_value);
+	(void)printf("policy.match.floor.%u\t%.1f\tns\n", domains,
+	    batches[NAMES / BATCH / 2] + (sum == 1));
+	free(domain);
+	free(bucket);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -122,13 +166,20 @@ main(int argc, char **argv)
 			fatal("at least 4 domains");
 		p = policy_of(domains);
 		for (unsigned i = 0; i < NAMES; i++) {
-			unsigned n = i * 2654435761u % (domains / 4) * 4;
+			unsigned n = i * 2654435761u % domains;
+			char text[96], below[128];
 
-			name_of(&hit[i], "www.d%u.example.net", n);
-			name_of(&miss[i], "www.d%u.example.org", n);
+			/* below a wildcard, or the domain itself */
+			(void)snprintf(below, sizeof(below), "%s%s",
+			    n / 2 % 2 == 0 ? "www." : "", text_of(text, n));
+			name_of(&hit[i], below);
+			(void)snprintf(below, sizeof(below), "www.%s.org",
+			    text);
+			name_of(&miss[i], below);
 		}
 		measure(p, "hit", domains, hit, true);
 		measure(p, "miss", domains, miss, false);
+		measure_floor(domains);
 		c25_policy_unref(p);
 	}
 	return 0;
