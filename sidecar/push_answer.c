@@ -294,15 +294,33 @@ answered(struct c25_pushq *p, struct c25_push_peer *c,
 		c25_push_batch_failed(p, c, strerror(-r), now);
 }
 
+/* One line for each request; what comes of it otherwise is told elsewhere. */
+static void
+tell_request(const struct c25_push_peer *c, uint32_t count, uint64_t taken,
+	const struct c25_push_answer *answer)
+{
+	if (answer->status == 0)
+		c25_log(C25_LOG_QUERY, "connector %s: request with %u "
+			"mappings: %s", c->name, count, answer->error);
+	else
+		c25_log(C25_LOG_QUERY, "connector %s: request with %u "
+			"mappings: HTTP status %d, %llu taken", c->name, count,
+			answer->status, (unsigned long long)taken);
+}
+
 void
 c25_push_done(struct c25_pushq *p, uint16_t reg,
 	const struct c25_push_answer *answer, uint64_t now)
 {
 	struct c25_push_peer *c = reg < C25_CONNECTORS_MAX ?
 		p->peers[reg] : NULL;
+	uint64_t acked;
+	uint32_t count;
 
 	if (c == NULL || !c->busy)
 		return;
+	acked = c->acked;
+	count = c25_push_flight(c)->count;
 	c->busy = false;
 	c->probe_at_ms = now + c25_push_jitter(p, C25_PUSH_PROBE_MS);
 	if (answer->late && c25_push_flight(c)->count > 1)
@@ -311,5 +329,6 @@ c25_push_done(struct c25_pushq *p, uint16_t reg,
 		c25_push_batch_failed(p, c, answer->error, now);
 	else
 		answered(p, c, answer, now);
+	tell_request(c, count, c->acked - acked, answer);
 	c25_push_work(p, now);
 }

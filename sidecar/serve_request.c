@@ -121,6 +121,17 @@ tell_stranger(struct c25_serve *s, const struct c25_addr *source,
 	}
 }
 
+/* One line for each request that was answered. */
+static void
+tell_request(const struct c25_http_request *q, int status)
+{
+	char text[C25_ADDR_TEXT_MAX];
+
+	if (c25_log_get_verbosity() >= C25_LOG_QUERY)
+		c25_log(C25_LOG_QUERY, "peers: request from %s: HTTP status "
+		    "%d", c25_addr_format(&q->source, text), status);
+}
+
 /* Returns: the status, or 0: later. */
 static int
 serve(struct c25_serve *s, const struct c25_http_request *q, uint64_t now_ms,
@@ -201,6 +212,7 @@ route_admit(void *ctx, const struct c25_http_request *q,
 			tell_stranger(s, &q->source, c25_now_ms());
 		c25_http_fail(p, status, "%s", why);
 	}
+	tell_request(q, p->status);
 }
 
 static void
@@ -222,6 +234,7 @@ route_handle(void *ctx, const struct c25_http_request *q,
 	if (p->status == 200)
 		p->type = "application/json";
 	finish(s, q, p);
+	tell_request(q, status);
 	c25_histogram_add(&s->stats.time, c25_now_us() - since_us);
 }
 

@@ -2,16 +2,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # ticker.sh - to be sourced: while something runs into a log, one line on the
-# terminal says how long it already takes and what it wrote last. Into a pipe
-# it says nothing.
+# terminal says how long it already takes and what it wrote last: of a
+# compiler's command the file. Into a pipe it says nothing.
 
 ticker=''
+
+ticker_last() {
+	tail -n 1 "$1" | tr -cd '[:print:]' |
+		sed -E 's/^.*(gcc|cc|clang|libtool)( .*)? ([^ ]+\.c)( .*)?$/\3/'
+}
 
 ticker_run() {
 	local start=$SECONDS last
 	# A background job hears no SIGINT.
 	while sleep 1 && kill -0 $$ 2>/dev/null; do
-		last=$(tail -n 1 "$1" | tr -cd '[:print:]')
+		last=$(ticker_last "$1")
 		printf '\r\033[K  %4d s: %.60s' "$((SECONDS - start))" "$last"
 	done
 }

@@ -59,6 +59,24 @@ def test_burst_goes_in_batches_over_one_connection(fresh, fake):
                     for a in world.client.assignments()}
 
 
+def test_each_request_is_logged_at_verbosity_3(fresh):
+    world = fresh()
+    for daemon in (world.client, world.connector):
+        assert "HTTP status" not in daemon.process.log()
+        daemon.control("verbosity", "3")
+    ask_many(world.address, [(zones.bulk_name(1), "A")])
+    for said in ("[12] mappings: HTTP status 200, [12] taken",
+                 "0 mappings: HTTP status 200, 0 taken"):
+        world.client.process.wait_log(
+            f"connector office-1: request with {said}")
+    world.connector.process.wait_log(
+        r"peers: request from 127\.0\.0\.1: HTTP status 200")
+    world.client.process.allow("connector office-1: request failed")
+    world.connector.stop()
+    world.client.process.wait_log(
+        "connector office-1: request with 0 mappings: (?!HTTP)")
+
+
 def test_code_1_is_tried_again_until_it_is_accepted(fresh, fake):
     office = fake(with_code(1))
     world = world_with(fresh, office)
