@@ -201,3 +201,21 @@ def test_long_work_is_quiet_in_a_pipe_and_told_on_a_terminal(
         assert process.wait(timeout=scaled(60)) == 0
     os.close(main)
     assert b"the first step" in told and b" s: at work" in told
+
+
+@pytest.mark.parametrize("line, shown", [
+    ("libtool: compile:  gcc -I. -O2 -c ./util/module.c  -fPIC -o .libs/m.o",
+     "./util/module.c"),
+    ("./libtool --mode=compile gcc -o dname.lo -c util/data/dname.c",
+     "util/data/dname.c"),
+    ("libtool: link: gcc -o unbound daemon.o -lssl",
+     "libtool: link: gcc -o unbound daemon.o -lssl"),
+    ("  CC     ../sidecar/log.c", "  CC     ../sidecar/log.c"),
+    ("dpkg-source: info: applying 1.patch",
+     "dpkg-source: info: applying 1.patch")])
+def test_of_a_compilation_the_file_is_shown(tmp_path, line, shown):
+    log = tmp_path / "log"
+    log.write_text(f"before\n{line}\n")
+    result = run("bash", "-c", '. "$1/lib/ticker.sh"; ticker_last "$2"',
+                 "bash", CONTRIB, log)
+    assert result.stdout.rstrip("\n") == shown
