@@ -6,6 +6,8 @@
 #include <time.h>
 
 #define APPS_NAMED 3		/* of those that are down */
+/* Unbound may come after us, or be restarted: until then nothing is amiss. */
+#define ALONE_MS 10000
 
 /* Does none of the app's connectors answer? Without any nobody is missed. */
 static bool
@@ -71,6 +73,20 @@ reason(struct c25_buf *out, bool holds, const char *text)
 	return 1;
 }
 
+/* Has no Unbound had the module connected for a while, though it should? */
+static bool
+alone(const struct c25_daemon *d)
+{
+	uint64_t since_ms = c25_doorbell_idle_since(d->doorbell);
+
+	if (since_ms == 0 || !c25_config_is_client(d->cfg))
+		return false;
+	/* nobody is let in before the start is over, which may take long */
+	if (since_ms < d->start_ms)
+		since_ms = d->start_ms;
+	return c25_now_ms() - since_ms >= ALONE_MS;
+}
+
 unsigned
 c25_health_reasons(struct c25_daemon *d, struct c25_buf *out)
 {
@@ -88,6 +104,8 @@ c25_health_reasons(struct c25_daemon *d, struct c25_buf *out)
 		"table isn't built: see the log");
 	n += reason(out, c25_forwarding_failing(d->forwarding), "unbound: "
 		"can't be told of forward zones: see the log");
+	n += reason(out, alone(d), "no Unbound has the module connected: see "
+		"Unbound's log, and module-config in its configuration");
 	return n + (unsigned)apps_down(d, out);
 }
 
@@ -106,6 +124,7 @@ c25_health_figures(struct c25_daemon *d, struct c25_report_stats *out)
 	out->elapsed_ms = c25_now_ms() - d->reset_ms;
 	out->ready = c25_health_reasons(d, NULL) == 0;
 	out->apps_down = apps_down(d, NULL);
+	out->modules = c25_doorbell_count(d->doorbell);
 	out->serve = *c25_serve_stats(d->serve);
 	c25_verify_stats(c25_serve_verify(d->serve), &out->verify);
 	out->mappings = c25_mappings_count(c25_serve_mappings(d->serve));

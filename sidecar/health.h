@@ -6,8 +6,9 @@
  *
  * It is not ready when the table has gone or can't be reclaimed, the database
  * can't be written, the kernel's translation isn't built though it should be,
- * or no connector of an app answers. It is alive all the same, and a restart
- * would mend none but the first.
+ * no connector of an app answers, or for ten seconds no Unbound has had the
+ * module connected. It is alive all the same, and a restart would mend none
+ * but the first.
  *
  * Rules: the loop's thread.
  */

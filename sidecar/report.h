@@ -77,6 +77,7 @@ struct c25_report_status {
 struct c25_report_stats {
 	uint64_t ready;			/* see health.h */
 	uint64_t apps_down;
+	uint64_t modules;		/* doorbell connections */
 	uint64_t total[C25_STAT_COUNT];
 	struct c25_histogram hold;
 	struct c25_usage usage;		/* all zero without a table */
