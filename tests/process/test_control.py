@@ -447,3 +447,19 @@ def test_status_of_a_client_alone(keeper):
              in daemon.control("status"), "the connector to be missed")
     assert daemon.stat("apps.down") == 3
     assert daemon.stat("ready") == 0
+
+
+def test_answers_again_only_who_had_failed(keeper):
+    """What an earlier conn25d knew of a connector is no failure of this
+    one's."""
+    port = free_port("127.0.0.2")
+    client = Conn25d(keeper, "client", client_config(port)).start()
+    client.process.allow("connector office-1")
+    client.process.wait_log("connector office-1: request failed")
+    client.stop()
+    connector = Conn25d(keeper, "connector", connector_config(port)).start()
+    again = Conn25d(keeper, "again", client_config(port),
+                    run_dir=client.run_dir).start()
+    again.process.wait_log(r"connector office-1: answers\n")
+    again.stop()
+    connector.stop()
