@@ -18,6 +18,7 @@
 #include "client.h"
 #include "confine.h"
 #include "conn25/log.h"
+#include "health.h"
 #include "listeners.h"
 #include "notify.h"
 #include "rundir.h"
@@ -282,6 +283,7 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 		c25_config_free(cfg);
 		return r;
 	}
+	memset(d->short_ms, 0, sizeof(d->short_ms));	/* until seen again */
 	c25_log(C25_LOG_INFO, "reload: %s: in force", d->options->file);
 	return 0;
 }
@@ -320,6 +322,7 @@ on_tick(void *ctx)
 	c25_resolve_tick(d->resolve, c25_now_ms());
 	c25_resolve_tick(d->names, c25_now_ms());
 	c25_persist_tick(d->persist);
+	c25_health_tick(d);
 	c25_forwarding_arrived(d->forwarding,
 		c25_doorbell_arrivals(d->doorbell));
 	if (d->keep != NULL)

@@ -5,9 +5,13 @@
 
 #include <time.h>
 
+#include "conn25/log.h"
+
 #define APPS_NAMED 3		/* of those that are down */
 /* Unbound may come after us, or be restarted: until then nothing is amiss. */
 #define ALONE_MS 10000
+#define SHORT_MS 60000		/* so long what was exhausted is shown */
+#define SHORT_TOLD_MS 600000	/* ... and isn't logged again */
 
 /* Does none of the app's connectors answer? Without any nobody is missed. */
 static bool
@@ -108,6 +112,53 @@ c25_health_reasons(struct c25_daemon *d, struct c25_buf *out)
 		"Unbound's log, and module-config in its configuration");
 	return n + (unsigned)apps_down(d, out);
 }
+
+/* ---- degraded ----------------------------------------------------------- */
+
+static const char *const shortages[] = {
+	[C25_POOL_V4_MAGIC] = "v4MagicIPPool is exhausted: new names get "
+		"SERVFAIL: add addresses to it and reload",
+	[C25_POOL_V4_TRANSIT] = "v4TransitIPPool is exhausted, or that of a "
+		"connector: new names get SERVFAIL: add addresses to it and "
+		"reload",
+	[C25_POOL_V6_MAGIC] = "v6MagicIPPool is exhausted: new names get "
+		"SERVFAIL: add addresses to it and reload",
+	[C25_POOL_V6_TRANSIT] = "v6TransitIPPool is exhausted, or that of a "
+		"connector: new names get SERVFAIL: add addresses to it and "
+		"reload",
+	[C25_POOL_KINDS] = "table is full: new names get SERVFAIL: raise "
+		"table.maxAssignments and restart conn25d",
+};
+
+void
+c25_health_degraded(const struct c25_daemon *d, struct c25_buf *out)
+{
+	uint64_t now = c25_now_ms();
+
+	for (int i = 0; i <= C25_POOL_KINDS; i++)
+		if (d->short_ms[i] != 0 && now - d->short_ms[i] < SHORT_MS)
+			c25_buf_format(out, "%s\n", shortages[i]);
+}
+
+void
+c25_health_tick(struct c25_daemon *d)
+{
+	unsigned found = d->table == NULL ? 0 : c25_table_short(d->table);
+	uint64_t now = c25_now_ms();
+
+	for (int i = 0; i <= C25_POOL_KINDS; i++) {
+		if ((found & 1u << i) == 0)
+			continue;
+		d->short_ms[i] = now;
+		if (d->short_told_ms[i] != 0 &&
+				now - d->short_told_ms[i] < SHORT_TOLD_MS)
+			continue;
+		d->short_told_ms[i] = now;
+		c25_log(C25_LOG_ERROR, "%s", shortages[i]);
+	}
+}
+
+/* ---- figures ------------------------------------------------------------ */
 
 void
 c25_health_figures(struct c25_daemon *d, struct c25_report_stats *out)

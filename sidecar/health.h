@@ -24,6 +24,16 @@
  */
 unsigned c25_health_reasons(struct c25_daemon *d, struct c25_buf *out);
 
+/*
+ * Add what is amiss though it is ready to `out`, a line each: a pool or the
+ * table that had nothing left for a new name within the last minute. Clients
+ * get SERVFAIL then; but what has an address works, and to take this host out
+ * of use would make it worse.
+ */
+void c25_health_degraded(const struct c25_daemon *d, struct c25_buf *out);
+/* Each second: look for that, and log it once in ten minutes. */
+void c25_health_tick(struct c25_daemon *d);
+
 /* All that is counted, since the start. */
 void c25_health_figures(struct c25_daemon *d, struct c25_report_stats *out);
 

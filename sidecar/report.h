@@ -70,6 +70,7 @@ struct c25_report_status {
 	const char *transit_ip;		/* URL, "" when not listening */
 	const char *admin;
 	const char *not_ready;		/* why, a line each; "" when ready */
+	const char *degraded;		/* likewise; "" when nothing is */
 	uint64_t uptime_s;
 };
 
