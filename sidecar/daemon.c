@@ -283,7 +283,7 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 		c25_config_free(cfg);
 		return r;
 	}
-	memset(d->short_ms, 0, sizeof(d->short_ms));	/* until seen again */
+	c25_health_configured(d);
 	c25_log(C25_LOG_INFO, "reload: %s: in force", d->options->file);
 	return 0;
 }
@@ -499,6 +499,7 @@ start(struct c25_daemon *d, const sigset_t *mask, struct c25_error *err)
 	c25_timer_init(&d->tick, d->loop, on_tick, d);
 	c25_timer_set(&d->tick, C25_TICK_MS);
 	d->start_ms = d->reset_ms = c25_now_ms();
+	c25_health_configured(d);
 	return 0;
 }
 

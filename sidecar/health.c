@@ -3,9 +3,11 @@
 
 #include "health.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "conn25/log.h"
+#include "datapath_host.h"
 
 #define APPS_NAMED 3		/* of those that are down */
 /* Unbound may come after us, or be restarted: until then nothing is amiss. */
@@ -130,11 +132,41 @@ static const char *const shortages[] = {
 		"table.maxAssignments and restart conn25d",
 };
 
+/* Is the overlay there? Log when that changes. */
+static void
+look_for_overlay(struct c25_daemon *d)
+{
+	bool lacks = c25_datapath_lacks_overlay(d->cfg);
+
+	if (lacks && !d->overlay_told)
+		c25_log(C25_LOG_ERROR, "datapath: overlay %s: there is no such "
+			"interface: packets can't leave until it is set up, "
+			"or datapath.overlay corrected",
+			d->cfg->datapath.overlay);
+	else if (!lacks && d->overlay_told)
+		c25_log(C25_LOG_ERROR, "datapath: overlay %s: is there now",
+			d->cfg->datapath.overlay);
+	d->overlay_told = lacks;
+}
+
+void
+c25_health_configured(struct c25_daemon *d)
+{
+	memset(d->short_ms, 0, sizeof(d->short_ms));
+	d->overlay_told = false;
+	look_for_overlay(d);
+}
+
 void
 c25_health_degraded(const struct c25_daemon *d, struct c25_buf *out)
 {
 	uint64_t now = c25_now_ms();
 
+	if (d->overlay_told)
+		c25_buf_format(out, "datapath: overlay %s: there is no such "
+			"interface: packets can't leave until it is set up, "
+			"or datapath.overlay corrected\n",
+			d->cfg->datapath.overlay);
 	for (int i = 0; i <= C25_POOL_KINDS; i++)
 		if (d->short_ms[i] != 0 && now - d->short_ms[i] < SHORT_MS)
 			c25_buf_format(out, "%s\n", shortages[i]);
@@ -146,6 +178,7 @@ c25_health_tick(struct c25_daemon *d)
 	unsigned found = d->table == NULL ? 0 : c25_table_short(d->table);
 	uint64_t now = c25_now_ms();
 
+	look_for_overlay(d);
 	for (int i = 0; i <= C25_POOL_KINDS; i++) {
 		if ((found & 1u << i) == 0)
 			continue;
