@@ -104,7 +104,7 @@ struct c25_daemon {
 	 * was logged; 0: never. See health.h. */
 	uint64_t short_ms[C25_POOL_KINDS + 1];
 	uint64_t short_told_ms[C25_POOL_KINDS + 1];
-	bool overlay_told;		/* logged that the overlay isn't there */
+	bool overlay_told;		/* logged: the overlay isn't there */
 	bool replaced_told;		/* logged that the table has gone */
 	bool reclaim_told;		/* ... that reclaiming fails */
 	uint64_t start_ms;
