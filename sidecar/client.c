@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "compile.h"
+#include "conn25/layout.h"
 #include "conn25/log.h"
 
 /* Slots looked at while the table's lock is held once. */
@@ -113,6 +114,16 @@ table_set_aside(struct c25_daemon *d, struct c25_error *why)
 	return r;
 }
 
+/* Why c25_table_mend() looked through it. */
+static const char *
+table_doubt(int why)
+{
+	if ((why & C25_DOUBT_DAMAGED) == 0)
+		return "full, or a pool exhausted";
+	return (why & C25_DOUBT_FULL) == 0 ? "damaged" :
+		"damaged, and full or a pool exhausted";
+}
+
 /* Attach to the table that is there, or make one. */
 static int
 table_open(struct c25_daemon *d, const struct c25_config *cfg,
@@ -131,8 +142,8 @@ table_open(struct c25_daemon *d, const struct c25_config *cfg,
 				"and Unbound", d->run_dir, C25_TABLE_FILE);
 		if (r > 0)
 			c25_log(C25_LOG_INFO, "table: %s/%s looked through, "
-				"as it was found damaged or full",
-				d->run_dir, C25_TABLE_FILE);
+				"as it was found %s", d->run_dir,
+				C25_TABLE_FILE, table_doubt(r));
 		if (c25_config_is_client(cfg) &&
 				c25_table_capacity(d->table) != want)
 			table_resize(d, want, out);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 
 #define SEND_TIMEOUT_S 10
 #define REPLY_TIMEOUT_S 120	/* a reload of a million domains takes some */
+#define WONDER_MS 1000		/* then whoever waits wants to know why */
 
 struct options {
 	const char *conf;
@@ -241,6 +243,17 @@ send_request(int fd, bool json, char *const *words, int count)
 	return 0;
 }
 
+/* Who sits there and sees nothing come is told that it isn't us. */
+static void
+tell_waiting(int fd, const struct options *o)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (!o->quiet && isatty(STDERR_FILENO) && poll(&p, 1, WONDER_MS) == 0)
+		(void)fprintf(stderr, "conn25-control: conn25d is busy, "
+			"waiting\n");
+}
+
 /*
  * Read the first word: what is left of `buf` after it is written to `*rest`.
  * Returns: 0 ok; 1 error; -1 no reply that makes sense.
@@ -306,10 +319,13 @@ print_reply(int fd, const struct options *o, const char *verb)
 	char buf[65536];
 	size_t len, rest;
 	ssize_t n;
-	int status = read_status(fd, buf, sizeof(buf), &len, &rest);
-	FILE *to = status == 0 ? stdout : stderr;
+	int status;
+	FILE *to;
 	bool ok;
 
+	tell_waiting(fd, o);
+	status = read_status(fd, buf, sizeof(buf), &len, &rest);
+	to = status == 0 ? stdout : stderr;
 	if (status < 0)
 		return 1;
 	if (status == 1)

@@ -18,6 +18,7 @@
 #include "client.h"
 #include "confine.h"
 #include "conn25/log.h"
+#include "health.h"
 #include "listeners.h"
 #include "notify.h"
 #include "rundir.h"
@@ -282,6 +283,7 @@ c25_daemon_reload(struct c25_daemon *d, struct c25_buf *out)
 		c25_config_free(cfg);
 		return r;
 	}
+	c25_health_configured(d);
 	c25_log(C25_LOG_INFO, "reload: %s: in force", d->options->file);
 	return 0;
 }
@@ -320,6 +322,7 @@ on_tick(void *ctx)
 	c25_resolve_tick(d->resolve, c25_now_ms());
 	c25_resolve_tick(d->names, c25_now_ms());
 	c25_persist_tick(d->persist);
+	c25_health_tick(d);
 	c25_forwarding_arrived(d->forwarding,
 		c25_doorbell_arrivals(d->doorbell));
 	if (d->keep != NULL)
@@ -496,6 +499,7 @@ start(struct c25_daemon *d, const sigset_t *mask, struct c25_error *err)
 	c25_timer_init(&d->tick, d->loop, on_tick, d);
 	c25_timer_set(&d->tick, C25_TICK_MS);
 	d->start_ms = d->reset_ms = c25_now_ms();
+	c25_health_configured(d);
 	return 0;
 }
 

@@ -216,6 +216,13 @@ check_rp_filter(const struct check *c)
 	}
 }
 
+bool
+c25_datapath_lacks_overlay(const struct c25_config *cfg)
+{
+	return cfg->datapath.nftables && cfg->datapath.overlay != NULL &&
+		if_nametoindex(cfg->datapath.overlay) == 0;
+}
+
 void
 c25_datapath_host(const struct c25_config *cfg,
 	void (*fn)(void *ctx, const char *text), void *ctx)
@@ -224,9 +231,10 @@ c25_datapath_host(const struct c25_config *cfg,
 
 	if (!cfg->datapath.nftables || cfg->datapath.overlay == NULL)
 		return;
-	if (if_nametoindex(cfg->datapath.overlay) == 0) {
-		warn(&c, "datapath: overlay %s: there is no such interface "
-			"here: routes are not checked",
+	if (c25_datapath_lacks_overlay(cfg)) {
+		warn(&c, "datapath: packets can't leave: overlay %s: there is "
+			"no such interface here: set it up, or correct "
+			"datapath.overlay; routes are not checked",
 			cfg->datapath.overlay);
 		return;
 	}

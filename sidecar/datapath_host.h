@@ -13,9 +13,14 @@
 #ifndef CONN25_DATAPATH_HOST_H
 #define CONN25_DATAPATH_HOST_H
 
+#include <stdbool.h>
+
 #include "config.h"
 
 void c25_datapath_host(const struct c25_config *cfg,
 	void (*warn)(void *ctx, const char *text), void *ctx);
+
+/* Is the datapath on, and its overlay no interface of this host? */
+bool c25_datapath_lacks_overlay(const struct c25_config *cfg);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conn25/log.h"
+#include "conn25/table.h"
 #include "rundir.h"
 
 /* Messages read of one connection in one round; the rest is still there in
@@ -37,6 +38,7 @@ struct c25_doorbell {
 	struct bell_conn *conns[C25_DOORBELL_MAX];	/* first `count` */
 	unsigned count;
 	uint64_t arrivals;		/* so far */
+	uint64_t idle_ms;		/* opened, or the last one left */
 	uint64_t generation;		/* of the policy they are to have */
 	bool ring;			/* to be rung at the next flush */
 	bool full_told;			/* logged that there are too many */
@@ -51,6 +53,7 @@ conn_close(struct bell_conn *c)
 	b->conns[c->slot]->slot = c->slot;
 	b->conns[b->count] = NULL;
 	b->full_told = false;
+	b->idle_ms = c25_now_ms();
 	c25_watch_close(c->watch);
 	free(c);
 	c25_log(C25_LOG_DETAIL, "doorbell: a worker left: %u connected",
@@ -180,6 +183,7 @@ c25_doorbell_open(struct c25_loop *loop, const char *path, gid_t gid,
 	b->loop = loop;
 	b->work = work;
 	b->ctx = ctx;
+	b->idle_ms = c25_now_ms();
 	c25_timer_init(&b->accept_again, loop, accept_again, b);
 	fd = c25_rundir_listen(path, SOCK_SEQPACKET, gid, err);
 	if (fd < 0) {
@@ -274,4 +278,10 @@ unsigned
 c25_doorbell_count(const struct c25_doorbell *b)
 {
 	return b == NULL ? 0 : b->count;
+}
+
+uint64_t
+c25_doorbell_idle_since(const struct c25_doorbell *b)
+{
+	return b == NULL || b->count > 0 ? 0 : b->idle_ms;
 }

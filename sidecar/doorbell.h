@@ -69,4 +69,8 @@ uint64_t c25_doorbell_arrivals(const struct c25_doorbell *b);
 /* Connections now: Unbound's worker threads. NULL has none. */
 unsigned c25_doorbell_count(const struct c25_doorbell *b);
 
+/* Since when there is none, by c25_now_ms(): the last one left, or the
+ * doorbell was opened. 0: there are some, or b is NULL. */
+uint64_t c25_doorbell_idle_since(const struct c25_doorbell *b);
+
 #endif

@@ -3,9 +3,17 @@
 
 #include "health.h"
 
+#include <string.h>
 #include <time.h>
 
+#include "conn25/log.h"
+#include "datapath_host.h"
+
 #define APPS_NAMED 3		/* of those that are down */
+/* Unbound may come after us, or be restarted: until then nothing is amiss. */
+#define ALONE_MS 10000
+#define SHORT_MS 60000		/* so long what was exhausted is shown */
+#define SHORT_TOLD_MS 600000	/* ... and isn't logged again */
 
 /* Does none of the app's connectors answer? Without any nobody is missed. */
 static bool
@@ -71,6 +79,20 @@ reason(struct c25_buf *out, bool holds, const char *text)
 	return 1;
 }
 
+/* Has no Unbound had the module connected for a while, though it should? */
+static bool
+alone(const struct c25_daemon *d)
+{
+	uint64_t since_ms = c25_doorbell_idle_since(d->doorbell);
+
+	if (since_ms == 0 || !c25_config_is_client(d->cfg))
+		return false;
+	/* nobody is let in before the start is over, which may take long */
+	if (since_ms < d->start_ms)
+		since_ms = d->start_ms;
+	return c25_now_ms() - since_ms >= ALONE_MS;
+}
+
 unsigned
 c25_health_reasons(struct c25_daemon *d, struct c25_buf *out)
 {
@@ -88,8 +110,88 @@ c25_health_reasons(struct c25_daemon *d, struct c25_buf *out)
 		"table isn't built: see the log");
 	n += reason(out, c25_forwarding_failing(d->forwarding), "unbound: "
 		"can't be told of forward zones: see the log");
+	n += reason(out, alone(d), "no Unbound has the module connected: see "
+		"Unbound's log, and module-config in its configuration");
 	return n + (unsigned)apps_down(d, out);
 }
+
+/* ---- degraded ----------------------------------------------------------- */
+
+static const char *const shortages[] = {
+	[C25_POOL_V4_MAGIC] = "v4MagicIPPool is exhausted: new names get "
+		"SERVFAIL: add addresses to it and reload",
+	[C25_POOL_V4_TRANSIT] = "v4TransitIPPool is exhausted, or that of a "
+		"connector: new names get SERVFAIL: add addresses to it and "
+		"reload",
+	[C25_POOL_V6_MAGIC] = "v6MagicIPPool is exhausted: new names get "
+		"SERVFAIL: add addresses to it and reload",
+	[C25_POOL_V6_TRANSIT] = "v6TransitIPPool is exhausted, or that of a "
+		"connector: new names get SERVFAIL: add addresses to it and "
+		"reload",
+	[C25_POOL_KINDS] = "table is full: new names get SERVFAIL: raise "
+		"table.maxAssignments and restart conn25d",
+};
+
+/* Is the overlay there? Log when that changes. */
+static void
+look_for_overlay(struct c25_daemon *d)
+{
+	bool lacks = c25_datapath_lacks_overlay(d->cfg);
+
+	if (lacks && !d->overlay_told)
+		c25_log(C25_LOG_ERROR, "datapath: overlay %s: there is no such "
+			"interface: packets can't leave until it is set up, "
+			"or datapath.overlay corrected",
+			d->cfg->datapath.overlay);
+	else if (!lacks && d->overlay_told)
+		c25_log(C25_LOG_ERROR, "datapath: overlay %s: is there now",
+			d->cfg->datapath.overlay);
+	d->overlay_told = lacks;
+}
+
+void
+c25_health_configured(struct c25_daemon *d)
+{
+	memset(d->short_ms, 0, sizeof(d->short_ms));
+	d->overlay_told = false;
+	look_for_overlay(d);
+}
+
+void
+c25_health_degraded(const struct c25_daemon *d, struct c25_buf *out)
+{
+	uint64_t now = c25_now_ms();
+
+	if (d->overlay_told)
+		c25_buf_format(out, "datapath: overlay %s: there is no such "
+			"interface: packets can't leave until it is set up, "
+			"or datapath.overlay corrected\n",
+			d->cfg->datapath.overlay);
+	for (int i = 0; i <= C25_POOL_KINDS; i++)
+		if (d->short_ms[i] != 0 && now - d->short_ms[i] < SHORT_MS)
+			c25_buf_format(out, "%s\n", shortages[i]);
+}
+
+void
+c25_health_tick(struct c25_daemon *d)
+{
+	unsigned found = d->table == NULL ? 0 : c25_table_short(d->table);
+	uint64_t now = c25_now_ms();
+
+	look_for_overlay(d);
+	for (int i = 0; i <= C25_POOL_KINDS; i++) {
+		if ((found & 1u << i) == 0)
+			continue;
+		d->short_ms[i] = now;
+		if (d->short_told_ms[i] != 0 &&
+				now - d->short_told_ms[i] < SHORT_TOLD_MS)
+			continue;
+		d->short_told_ms[i] = now;
+		c25_log(C25_LOG_ERROR, "%s", shortages[i]);
+	}
+}
+
+/* ---- figures ------------------------------------------------------------ */
 
 void
 c25_health_figures(struct c25_daemon *d, struct c25_report_stats *out)
@@ -106,6 +208,7 @@ c25_health_figures(struct c25_daemon *d, struct c25_report_stats *out)
 	out->elapsed_ms = c25_now_ms() - d->reset_ms;
 	out->ready = c25_health_reasons(d, NULL) == 0;
 	out->apps_down = apps_down(d, NULL);
+	out->modules = c25_doorbell_count(d->doorbell);
 	out->serve = *c25_serve_stats(d->serve);
 	c25_verify_stats(c25_serve_verify(d->serve), &out->verify);
 	out->mappings = c25_mappings_count(c25_serve_mappings(d->serve));

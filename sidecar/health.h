@@ -6,8 +6,9 @@
  *
  * It is not ready when the table has gone or can't be reclaimed, the database
  * can't be written, the kernel's translation isn't built though it should be,
- * or no connector of an app answers. It is alive all the same, and a restart
- * would mend none but the first.
+ * no connector of an app answers, or for ten seconds no Unbound has had the
+ * module connected. It is alive all the same, and a restart would mend none
+ * but the first.
  *
  * Rules: the loop's thread.
  */
@@ -22,6 +23,20 @@
  * Returns: how many there are.
  */
 unsigned c25_health_reasons(struct c25_daemon *d, struct c25_buf *out);
+
+/*
+ * Add what is amiss though it is ready to `out`, a line each: an overlay that
+ * isn't there (it may come), a pool or the table that had nothing left for a
+ * new name within the last minute. Clients get SERVFAIL then; but what has an
+ * address works, and to take this host out of use would make it worse.
+ */
+void c25_health_degraded(const struct c25_daemon *d, struct c25_buf *out);
+/* Each second: look for that, and log it: the overlay once, the others once
+ * in ten minutes. */
+void c25_health_tick(struct c25_daemon *d);
+/* A configuration is in force: what was found by another one is forgotten,
+ * and what this one lacks is logged. */
+void c25_health_configured(struct c25_daemon *d);
 
 /* All that is counted, since the start. */
 void c25_health_figures(struct c25_daemon *d, struct c25_report_stats *out);

@@ -82,6 +82,8 @@ const struct c25_metric c25_metrics[] = {
 	POOLS("conn25_pool_addresses_in_use", inuse,
 	    "Addresses of a pool that are in use."),
 	POOLS("conn25_pool_addresses", capacity, "Addresses of a pool."),
+	{ "modules.connected", "conn25_modules_connected", NULL, GAUGE,
+	    AT(modules), "Threads of Unbound that have the module connected." },
 	{ "apps.down", "conn25_apps_down", NULL, GAUGE, AT(apps_down),
 	    "Apps none of whose connectors answers." },
 	{ "push.requests", "conn25_push_requests_total", NULL, COUNTER,

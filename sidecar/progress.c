@@ -16,6 +16,11 @@ c25_progress_text(char out[static C25_PROGRESS_TEXT_MAX], const char *what,
 		(void)snprintf(out, C25_PROGRESS_TEXT_MAX, "%s", what);
 		return;
 	}
+	if (done == 0) {		/* it may stand there for long */
+		(void)snprintf(out, C25_PROGRESS_TEXT_MAX, "%s: %llu in all",
+			what, (unsigned long long)total);
+		return;
+	}
 	/* more may have come since it was counted */
 	if (done > total)
 		done = total;

@@ -55,7 +55,8 @@ void c25_progress_show(struct c25_progress *p, uint64_t done,
 /* It is over, or has failed; fine when nothing has begun. */
 void c25_progress_end(struct c25_progress *p);
 
-/* "what: DONE of TOTAL (N %)", or "what" when the total isn't known. Pure. */
+/* "what: DONE of TOTAL (N %)", "what: TOTAL in all" before any is done, or
+ * "what" when the total isn't known. Pure. */
 void c25_progress_text(char out[static C25_PROGRESS_TEXT_MAX],
 	const char *what, uint64_t done, uint64_t total);
 

@@ -90,7 +90,11 @@ c25_push_health_ok(struct c25_pushq *p, struct c25_push_peer *c,
 		return;
 	c->down = c->dead = false;
 	tell(p, c);
-	c25_log(C25_LOG_ERROR, "connector %s: answers again", c->name);
+	if (c->last_error[0] == '\0')
+		c25_log(C25_LOG_ERROR, "connector %s: answers", c->name);
+	else
+		c25_log(C25_LOG_ERROR, "connector %s: answers again",
+			c->name);
 	if (any_dead(p))
 		c25_push_sweep(p);
 }

@@ -69,22 +69,22 @@ status_json(struct c25_buf *out, const struct c25_report_status *s)
 		"false");
 	c25_json_member(out, "notReady", *s->not_ready == '\0' ? NULL :
 		s->not_ready);
+	c25_json_member(out, "degraded", *s->degraded == '\0' ? NULL :
+		s->degraded);
 	c25_json_raw(out, "uptime", "%" PRIu64, s->uptime_s);
 	c25_json_raw(out, "pid", "%ld", s->pid);
 	c25_buf_lit(out, "}\n");
 }
 
-/* Line by line what it isn't ready for. */
+/* Each line of them behind these words. */
 static void
-status_ready(struct c25_buf *out, const char *reasons)
+status_reasons(struct c25_buf *out, const char *words, const char *reasons)
 {
 	size_t len;
 
-	if (*reasons == '\0')
-		c25_buf_lit(out, "ready: yes\n");
 	for (; *reasons != '\0'; reasons += len + (reasons[len] != '\0')) {
 		len = strcspn(reasons, "\n");
-		c25_buf_lit(out, "ready: no: ");
+		c25_buf_str(out, words);
 		c25_buf_add(out, reasons, len);
 		c25_buf_lit(out, "\n");
 	}
@@ -123,7 +123,10 @@ c25_report_status(struct c25_buf *out, bool json,
 		*s->transit_ip == '\0' ? "-" : s->transit_ip);
 	c25_buf_format(out, "listen.admin: %s\n",
 		*s->admin == '\0' ? "-" : s->admin);
-	status_ready(out, s->not_ready);
+	if (*s->not_ready == '\0')
+		c25_buf_lit(out, "ready: yes\n");
+	status_reasons(out, "ready: no: ", s->not_ready);
+	status_reasons(out, "degraded: ", s->degraded);
 	c25_buf_format(out, "uptime: %" PRIu64 " seconds\n", s->uptime_s);
 	c25_buf_format(out, "conn25d (pid %ld) is running...\n", s->pid);
 }

@@ -70,6 +70,7 @@ struct c25_report_status {
 	const char *transit_ip;		/* URL, "" when not listening */
 	const char *admin;
 	const char *not_ready;		/* why, a line each; "" when ready */
+	const char *degraded;		/* likewise; "" when nothing is */
 	uint64_t uptime_s;
 };
 
@@ -77,6 +78,7 @@ struct c25_report_status {
 struct c25_report_stats {
 	uint64_t ready;			/* see health.h */
 	uint64_t apps_down;
+	uint64_t modules;		/* doorbell connections */
 	uint64_t total[C25_STAT_COUNT];
 	struct c25_histogram hold;
 	struct c25_usage usage;		/* all zero without a table */

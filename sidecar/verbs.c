@@ -151,7 +151,7 @@ verb_status(struct c25_daemon *d, const char *argument,
 		.admin = d->cfg->listen.admin.text,
 		.uptime_s = (c25_now_ms() - d->start_ms) / 1000,
 	};
-	struct c25_buf reasons = { 0 };
+	struct c25_buf reasons = { 0 }, degraded = { 0 };
 	struct c25_usage usage;
 
 	(void)argument;
@@ -165,8 +165,11 @@ verb_status(struct c25_daemon *d, const char *argument,
 	}
 	(void)c25_health_reasons(d, &reasons);
 	s.not_ready = reasons.len > 0 ? reasons.data : "";
+	c25_health_degraded(d, &degraded);
+	s.degraded = degraded.len > 0 ? degraded.data : "";
 	c25_report_status(&r->text, r->json, &s);
 	c25_buf_free(&reasons);
+	c25_buf_free(&degraded);
 }
 
 static void

@@ -94,8 +94,10 @@ make_file(struct c25_table *t, uint32_t capacity, gid_t gid, char tmp[280],
 	    (fallocate(t->fd, 0, 0, (off_t)t->l.arena) != 0 &&
 	    errno != EOPNOTSUPP))
 		return c25_fail(err, -errno, "%s: no room for %u assignments "
-		    "(%llu bytes): %s", t->dir, capacity,
-		    (unsigned long long)t->l.arena, strerror(errno));
+		    "(%llu bytes): %s: enlarge that file system (a tmpfs: "
+		    "size= of its mount), or lower table.maxAssignments",
+		    t->dir, capacity, (unsigned long long)t->l.arena,
+		    strerror(errno));
 	if ((r = c25_table_map(t, err)) != 0 ||
 	    (r = init_contents(t, err)) != 0)
 		return r;

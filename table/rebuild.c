@@ -304,14 +304,18 @@ one_owner_each(const struct c25_table *t)
 int
 c25_table_mend(struct c25_table *t)
 {
-	bool sound = atomic_load(&t->h->doubtful) == 0 && one_owner_each(t);
+	static const uint32_t why = C25_DOUBT_DAMAGED | C25_DOUBT_FULL;
+	bool sound = (atomic_load(&t->h->doubtful) & why) != 0 ||
+	    one_owner_each(t);
 	int r = c25_lock(t), due;
 
 	if (r != 0)
 		return r;
-	due = atomic_exchange(&t->h->doubtful, 0) != 0 || !sound ||
-	    !pools_sound(t);
-	if (due) {
+	due = (int)(atomic_exchange(&t->h->doubtful, 0) & why);
+	/* unlocked, an address may have passed to another one meanwhile */
+	if ((!sound && !one_owner_each(t)) || !pools_sound(t))
+		due |= C25_DOUBT_DAMAGED;
+	if (due != 0) {
 		/* where the used slots end may be wrong, too */
 		atomic_store(&t->h->watermark, t->l.capacity);
 		c25_rebuild(t);

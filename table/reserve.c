@@ -66,11 +66,23 @@ pick_connector(struct c25_table *t, const struct c25_policy *policy,
 	return count > 0 ? list[0] : C25_CONNECTOR_NONE;
 }
 
+/* Let conn25d know: C25_DOUBT_... */
 static void
-set_full(int *full, int what)
+doubt(struct c25_table *t, uint32_t why)
 {
-	if (full != NULL)
-		*full = what;
+	(void)atomic_fetch_or(&t->h->doubtful, why);
+}
+
+unsigned
+c25_table_short(struct c25_table *t)
+{
+	static const uint32_t all = C25_DOUBT_SHORT(C25_POOL_KINDS + 1) -
+	    C25_DOUBT_SHORT(0);
+
+	if ((atomic_load(&t->h->doubtful) & all) == 0)
+		return 0;
+	return (atomic_fetch_and(&t->h->doubtful, ~all) & all) /
+	    C25_DOUBT_SHORT(0);
 }
 
 void
@@ -163,15 +175,15 @@ take_all(struct c25_table *t, const struct c25_draft *d, struct c25_taken *k,
 	int r;
 
 	*former = C25_NIL;
-	set_full(full, C25_POOL_KINDS);
+	*full = C25_POOL_KINDS;
 	if ((r = c25_take_slots(t, d->name->len, k)) != 0)
 		goto fail;
 	if ((*former = former_of(t, d, k)) != C25_NIL)
 		return 0;
-	set_full(full, magic);
+	*full = magic;
 	if ((r = c25_pool_take(t, (uint16_t)magic, &k->magic)) != 0)
 		goto fail;
-	set_full(full, transit);
+	*full = transit;
 	r = c25_pool_take(t, c25_pool_pick(t, transit, d->connector),
 	    &k->transit);
 	if (r == 0)
@@ -301,7 +313,7 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 	r = c25_walk(t, p, out);
 	if (r == 0 && !c25_policy_allows_magic(policy, &out->magic)) {
 		/* it never had that: somebody wrote there */
-		atomic_store(&t->h->doubtful, 1);
+		doubt(t, C25_DOUBT_DAMAGED);
 		c25_slot_end(t, out->ref.slot, c25_now_ms());
 	} else if (r == 0 && renew(t, out, until) == 0)
 		return 0;
@@ -373,7 +385,7 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 {
 	struct c25_probe p;
 	uint64_t until;
-	int r;
+	int r, what = C25_POOL_KINDS;
 
 	if (!is_sound(want))
 		return -EINVAL;
@@ -389,11 +401,16 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 	if (c25_table_retired(t))
 		return -ESTALE;
 	if ((r = c25_lock(t)) == 0) {
-		r = reserve_locked(t, policy, want, &p, until, out, full);
+		r = reserve_locked(t, policy, want, &p, until, out, &what);
 		c25_unlock(t);
 	}
-	if (r == -EUCLEAN || r == -ENOSPC)
-		atomic_store(&t->h->doubtful, 1);
+	if (r == -EUCLEAN)
+		doubt(t, C25_DOUBT_DAMAGED);
+	if (r == -ENOSPC) {
+		doubt(t, C25_DOUBT_FULL | C25_DOUBT_SHORT(what));
+		if (full != NULL)
+			*full = what;
+	}
 	return r;
 }
 

@@ -75,6 +75,11 @@
 #define C25_ARENA_BYTES (256u << 20)	/* sparse */
 #define C25_RING_SIZE 65536u		/* entries, a power of two */
 #define C25_CHAIN_MAX 512		/* longer than any honest chain */
+/* Why the table may be in disorder; set by who finds it, taken by conn25d. */
+#define C25_DOUBT_DAMAGED 1u
+#define C25_DOUBT_FULL 2u		/* or a pool: addresses may be lost */
+/* ... and what was exhausted, a pool kind or C25_POOL_KINDS for the slots. */
+#define C25_DOUBT_SHORT(kind) (0x100u << (kind))
 #define C25_INLINE_NAME 80		/* bytes of a name in its own slot */
 #define C25_CONT_NAME 136		/* ... in each continuation slot */
 #define C25_CONT_MAX 2
@@ -219,7 +224,7 @@ struct c25_header_d {
 	_Atomic uint32_t watermark;	/* slots from here on never used */
 	_Atomic uint32_t free_first;	/* free list, C25_NIL at its end */
 	_Atomic uint32_t free_count;	/* below the watermark */
-	_Atomic uint32_t doubtful;	/* somebody found it damaged or full */
+	_Atomic uint32_t doubtful;	/* C25_DOUBT_..., found by somebody */
 	struct c25_pool_d pools[C25_POOLS_MAX];
 };
 

@@ -383,9 +383,17 @@ int c25_table_restore(struct c25_table *t, const struct c25_saved *list,
  * if the pools don't count what their bitmaps say, or if two assignments were
  * given one address, of which one stays.
  * Locks: table, for up to a microsecond a slot. Process: conn25d, at start.
- * Returns: 1 that was done; 0 there was no need; -EUCLEAN (it can't be locked).
+ * Returns: why that was done, C25_DOUBT_DAMAGED and C25_DOUBT_FULL (layout.h);
+ * 0 there was no need; -EUCLEAN (it can't be locked).
  */
 int c25_table_mend(struct c25_table *t) __attribute__((warn_unused_result));
+
+/*
+ * What c25_table_reserve() has found exhausted since the last call, in any
+ * process: bit `kind` for a pool of that kind (a connector's own ones, too),
+ * bit C25_POOL_KINDS for the slots. Process: conn25d.
+ */
+unsigned c25_table_short(struct c25_table *t);
 
 /*
  * Free what is past lease and quarantine, looking at `steps` slots that may

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -166,17 +167,17 @@ def test_lookup_as_json(filled):
 
 
 def test_quiet_prints_nothing_unless_it_fails(filled):
-    socket = os.path.join(filled.client.run_dir, "control.sock")
-    result = run(CONTROL, "-q", "-s", socket, "status")
+    path = os.path.join(filled.client.run_dir, "control.sock")
+    result = run(CONTROL, "-q", "-s", path, "status")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    result = run(CONTROL, "--quiet", "-s", socket, "lookup", "plain.example")
+    result = run(CONTROL, "--quiet", "-s", path, "lookup", "plain.example")
     assert result.returncode == 1 and "plain.example" in result.stderr
 
 
 def test_lists_have_a_header_on_a_terminal_only(filled):
-    socket = os.path.join(filled.client.run_dir, "control.sock")
+    path = os.path.join(filled.client.run_dir, "control.sock")
     ours, theirs = pty.openpty()
-    with subprocess.Popen([CONTROL, "-s", socket, "list_connectors"],
+    with subprocess.Popen([CONTROL, "-s", path, "list_connectors"],
                           stdout=theirs) as process:
         os.close(theirs)
         shown = b""
@@ -191,6 +192,31 @@ def test_lists_have_a_header_on_a_terminal_only(filled):
     assert lines[0].split()[:3] == ["name", "url", "health"]
     assert lines[1].startswith("office-1 ")
     assert filled.client.control("list_connectors").startswith("office-1 ")
+
+
+def test_waiting_is_told_on_a_terminal_only(tmp_path):
+    """A conn25d that is busy: it takes the connection, and no more."""
+    path = str(tmp_path / "control.sock")
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(path)
+        busy.listen(2)
+        ours, theirs = pty.openpty()
+        asked = [CONTROL, "-s", path, "status"]
+        with subprocess.Popen(asked, stdout=subprocess.PIPE,
+                              stderr=theirs, text=True) as seen, \
+                subprocess.Popen(asked, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True) as piped:
+            os.close(theirs)
+            assert os.read(ours, 4096) == \
+                b"conn25-control: conn25d is busy, waiting\r\n"
+            for _ in seen, piped:
+                peer = busy.accept()[0]
+                peer.recv(4096)
+                peer.sendall(b"ok\nall is well\n")
+                peer.close()
+            assert seen.communicate()[0] == "all is well\n"
+            assert piped.communicate() == ("all is well\n", "")
+        os.close(ours)
 
 
 @pytest.mark.parametrize("program", [CONTROL, CHECKCONF, CONN25D])
@@ -447,3 +473,30 @@ def test_status_of_a_client_alone(keeper):
              in daemon.control("status"), "the connector to be missed")
     assert daemon.stat("apps.down") == 3
     assert daemon.stat("ready") == 0
+
+
+def test_answers_again_only_who_had_failed(keeper):
+    """What an earlier conn25d knew of a connector is no failure of this
+    one's."""
+    port = free_port("127.0.0.2")
+    client = Conn25d(keeper, "client", client_config(port)).start()
+    client.process.allow("connector office-1")
+    client.process.wait_log("connector office-1: request failed")
+    client.stop()
+    connector = Conn25d(keeper, "connector", connector_config(port)).start()
+    again = Conn25d(keeper, "again", client_config(port),
+                    run_dir=client.run_dir).start()
+    again.process.wait_log(r"connector office-1: answers\n")
+    again.stop()
+    connector.stop()
+
+
+def test_a_table_for_which_there_is_no_room(keeper):
+    daemon = Conn25d(keeper, "conn25d", client_config(1))
+    daemon.process.argv = ["prlimit", "--fsize=65536", *daemon.process.argv]
+    daemon.process.start()
+    assert daemon.process.wait_exit() == 1
+    daemon.process.popen = None
+    assert re.search(r"no room for 65536 assignments \(\d+ bytes\): .*: "
+                     r"enlarge that file system .*table\.maxAssignments",
+                     daemon.process.log())

@@ -742,6 +742,30 @@ def test_without_the_capability_it_says_so(net, keeper):
     assert "CAP_NET_ADMIN" in daemon.process.log()
 
 
+def test_overlay_that_is_not_there_is_missed(net, keeper):
+    """Once, until it comes; and again after a reload."""
+    missed = "overlay overlay0: there is no such interface: "
+    space = netns.Namespace("missed")
+    daemon = Conn25d(keeper, "missed", net.client_config())
+    daemon.process.allow("connector ")
+    try:
+        net.start(space, daemon)
+        assert f"\ndegraded: datapath: {missed}" in daemon.control("status")
+        daemon.reload()
+        daemon.process.wait_log("reload: .*: in force")
+        assert daemon.process.log().count(missed) == 2
+        space.ip("link add overlay0 type veth peer name other0")
+        daemon.process.wait_log("overlay0: is there now")
+        assert "degraded:" not in daemon.control("status")
+        space.ip("link del overlay0")
+        wait_for(lambda: daemon.process.log().count(missed) == 3,
+                 "it to be missed again")
+        assert "degraded:" in daemon.control("status")
+    finally:
+        daemon.stop()
+        space.close()
+
+
 def test_checkconf_tells_what_the_host_lacks(net):
     space = netns.Namespace("bare")
 
@@ -758,7 +782,8 @@ def test_checkconf_tells_what_the_host_lacks(net):
     try:
         client = net.client_config()
         connector = net.connector_config(CONNECTORS["one"])
-        assert "overlay0: there is no such interface" in warnings(client)
+        assert "datapath: packets can't leave: overlay overlay0: " \
+            "there is no such interface" in warnings(client)
         space.ip("link add overlay0 type veth peer name other0",
                  "link set overlay0 up", "link set other0 up")
         text = warnings(client)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -256,6 +257,44 @@ def test_not_ready_while_no_connector_of_an_app_answers(keeper):
     connector = Conn25d(keeper, "connector", connector_config(port)).start()
     wait_for(lambda: get(admin, "/readyz")[0] == 200, "it to be found")
     connector.stop()
+
+
+def test_not_ready_while_no_unbound_is_connected(keeper):
+    """Only once that has lasted: one that restarts is none that is missed."""
+    admin = free_port("127.0.0.1")
+    config = client_config(1, listen={"admin": f"http://127.0.0.1:{admin}"},
+                           apps=[{"name": "a", "domains": ["a.example"],
+                                  "connectors": ["tag:none"]}])
+    client = Conn25d(keeper, "client", config).start()
+    client.process.allow("connector office-1")
+
+    def modules():
+        return [int(s.value) for s in samples(get(admin, "/metrics")[2])
+                if s.name == "conn25_modules_connected"]
+
+    def ready():
+        return get(admin, "/readyz")[0] == 200
+
+    assert ready() and modules() == [0]
+    wait_for(lambda: not ready(), "the module to be missed", 30)
+    assert get(admin, "/readyz")[2].startswith(
+        "no Unbound has the module connected: ")
+    assert get(admin, "/healthz")[::2] == (200, "ok\n")
+    assert "ready: no: no Unbound has the module connected" in \
+        client.control("status")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as module:
+        module.connect(os.path.join(client.run_dir, "doorbell.sock"))
+        wait_for(ready, "the module to be seen")
+        assert modules() == [1] and client.stat("modules.connected") == 1
+    wait_for(lambda: modules() == [0], "the module to be gone")
+    assert ready()
+
+
+def test_no_module_is_missed_without_the_client_role(keeper):
+    daemon = Conn25d(keeper, "connector", connector_config(
+        free_port("127.0.0.2"))).start()
+    wait_for(lambda: daemon.stat("time.up") > 11, "its time to be over", 30)
+    assert daemon.stat("ready") == 1
 
 
 def test_not_ready_without_its_table(keeper):

@@ -265,7 +265,7 @@ def test_loading_many_elements_shows_on_a_terminal(keeper):
         on_terminal(daemon).start()
     daemon.process.wait_log(f"with {many} elements", 60)
     assert [line for line in daemon.process.lines()
-            if line.startswith(LOADING)] == [f"{LOADING}: 0 of {many} (0 %)"]
+            if line.startswith(LOADING)] == [f"{LOADING}: {many} in all"]
     assert daemon.process.raw().rindex(REWIND) < \
         daemon.process.raw().index(f"with {many} elements")
     daemon.stop()
@@ -288,7 +288,7 @@ def test_loading_many_elements_is_not_in_a_pipe_but_the_manager_knows(keeper):
     daemon.process.env["NOTIFY_SOCKET"] = manager.path
     with space.enter():
         daemon.start()
-    assert any(state.startswith(f"STATUS={LOADING}: 0 of")
+    assert any(state.startswith(f"STATUS={LOADING}: {1 << 17} in all")
                for state in manager.told())
     assert LOADING not in daemon.process.log()
     assert "\x1b" not in daemon.process.log()

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "conn25/table.h"
 #include "sidecar/doorbell.h"
 #include "tests/unit/suite.h"
 
@@ -111,6 +112,26 @@ START_TEST(message)
 	(void)close(fd);
 	rounds(3);
 	ck_assert_uint_eq(c25_doorbell_count(bell), 0);
+}
+END_TEST
+
+/* Somebody that comes ends it, the last one that leaves begins it anew. */
+START_TEST(idle)
+{
+	uint64_t opened = c25_doorbell_idle_since(bell);
+	int a = dial(), b = dial();
+
+	ck_assert_uint_ne(opened, 0);
+	ck_assert_uint_eq(c25_doorbell_idle_since(bell), 0);
+	(void)close(a);
+	rounds(3);
+	ck_assert_uint_eq(c25_doorbell_idle_since(bell), 0);
+	while (c25_now_ms() == opened)
+		continue;
+	(void)close(b);
+	rounds(3);
+	ck_assert_uint_gt(c25_doorbell_idle_since(bell), opened);
+	ck_assert_uint_eq(c25_doorbell_idle_since(NULL), 0);
 }
 END_TEST
 
@@ -245,6 +266,7 @@ main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	ADD_ROWS(t, message, message_rows);
+	tcase_add_test(t, idle);
 	tcase_add_test(t, mixed);
 	tcase_add_test(t, last_word);
 	tcase_add_test(t, ring);

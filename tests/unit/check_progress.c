@@ -128,7 +128,7 @@ static const struct {
 } texts[] = {
 	{ "checking", 0, 0, "checking" },
 	{ "checking", 17, 0, "checking" },
-	{ "restoring", 0, 3, "restoring: 0 of 3 (0 %)" },
+	{ "restoring", 0, 3, "restoring: 3 in all" },
 	{ "restoring", 2, 3, "restoring: 2 of 3 (66 %)" },
 	{ "restoring", 999999, 1000000, "restoring: 999999 of 1000000 (99 %)" },
 	{ "restoring", 3, 3, "restoring: 3 of 3 (100 %)" },

@@ -230,7 +230,8 @@ START_TEST(status)
 		.assignments = 5, .pending = 2, .capacity = 64,
 		.generation = 3, .modules = 2, .connectors = 2, .healthy = 1,
 		.mappings = 7, .transit_ip = "http://10.9.0.1:8025",
-		.admin = "", .not_ready = "", .uptime_s = 99 };
+		.admin = "", .not_ready = "", .degraded = "",
+		.uptime_s = 99 };
 	struct c25_buf b = { 0 };
 
 	c25_report_status(&b, false, &s);
@@ -243,6 +244,11 @@ START_TEST(status)
 		"mappings: 7\nlisten.transitIP: http://10.9.0.1:8025\n"
 		"listen.admin: -\nready: yes\nuptime: 99 seconds\n"
 		"conn25d (pid 42) is running...\n");
+	s.degraded = "a is full: mend it\nb\n";
+	c25_report_status(&b, false, &s);
+	ck_assert_ptr_nonnull(strstr(b.data, "\nready: yes\n"
+		"degraded: a is full: mend it\ndegraded: b\nuptime: "));
+	c25_buf_free(&b);
 	s.client = s.table = s.sandbox = false;
 	c25_report_status(&b, false, &s);
 	ck_assert_ptr_nonnull(strstr(b.data, "\nroles: connector\n"));

@@ -59,6 +59,7 @@ LITERALS = rf"{LITERAL}(?:\s*{LITERAL})*"
 
 # Arrays of texts that are printed as they are.
 ARRAYS = [("failure_texts", "module/query.c"),
+          ("shortages", "sidecar/health.c"),
           ("texts", "sidecar/verify.c"),
           ("messages", "sidecar/wire.c"),
           ("remedies", "sidecar/push_refused.c")]

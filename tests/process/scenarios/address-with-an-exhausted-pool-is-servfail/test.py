@@ -4,6 +4,8 @@ Error, never the destination; what was given out stays, nothing leaks from the
 other pool, it is logged once a minute at most, and more pool helps at once
 (DESIGN 4.1, 4.4)."""
 
+import json
+
 import dns.rcode
 import pytest
 
@@ -50,6 +52,13 @@ def test(scenario, rdtype, kind, prefix):
     log = world.unbound.process.log()
     assert log.count(f"{kind} is exhausted") == 1, log
 
+    said = f"{kind} is exhausted"
+    wait_for(lambda: f"\ndegraded: {said}" in
+             world.client.control("status"), "that to be shown")
+    status = json.loads(world.client.control("status", "--json"))
+    assert status["ready"] and status["degraded"].count("\n") == 1
+    assert world.client.process.log().count(said) == 1
+
     world.client.configure(dict(world.client.config, pools=POOLS))
     world.client.reload()
     for name in failed:
@@ -58,3 +67,5 @@ def test(scenario, rdtype, kind, prefix):
         check.rewritten(world.ask_safely(name, rdtype), name, rdtype, 2)
     for name, magic in good.items():
         assert world.magic(name, rdtype) == magic
+    assert json.loads(world.client.control(
+        "status", "--json"))["degraded"] is None
