@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cause.h"
 #include "conn25/log.h"
 #include "httpsig.h"
 #include "replay.h"
@@ -192,14 +193,14 @@ refuse(struct c25_guard *g, uint32_t peer, int64_t now_s,
 {
 	struct guarded *p = &g->peers[peer];
 	struct c25_error what = *err;
+	char since[C25_CAUSE_SINCE_MAX];
 
 	p->unlogged++;
 	if (p->logged_s == 0 || now_s - p->logged_s >= LOG_EVERY_S ||
 	    now_s < p->logged_s) {
-		c25_log(C25_LOG_ERROR, "peer %s: signature refused: %s (%llu "
-			"such since the last message)",
+		c25_log(C25_LOG_ERROR, "peer %s: signature refused: %s%s",
 			g->cfg->peers[peer].name, what.text,
-			(unsigned long long)p->unlogged);
+			c25_cause_since(p->unlogged, since));
 		p->logged_s = now_s;
 		p->unlogged = 0;
 	}

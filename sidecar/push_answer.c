@@ -36,6 +36,7 @@ c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
 {
 	char name[C25_NAME_TEXT_MAX], addr[C25_ADDR_TEXT_MAX];
 	struct c25_push_app app;
+	char since[C25_CAUSE_SINCE_MAX];
 	uint64_t count;
 
 	c25_push_remove(&p->queue, a->ref.slot);
@@ -43,14 +44,15 @@ c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
 	if (p->ops->set(p->ctx, a->ref, C25_PUSH_REFUSED) == 0)
 		p->changed = true;
 	if (!c25_push_app(p, a, &app) ||
-	    !c25_push_cause_due(p->causes, app.name, 0, now, &count))
+	    !c25_cause_due(p->causes, c25_cause_key(app.name, 0, 0), now,
+	    &count))
 		return;
 	c25_log(C25_LOG_ERROR, "%s: %s: refused by %s, and no other is left: "
-		"check its peers and apps (%llu such since the last message)",
+		"check its peers and apps%s",
 		c25_name_to_text(a->domain.wire, a->domain.len, name),
 		c25_addr_format(&a->destination, addr), why != NULL ? why :
 		"all connectors of its app",
-		(unsigned long long)count);
+		c25_cause_since(count, since));
 }
 
 /* This connector won't have it, finally: the next one. */

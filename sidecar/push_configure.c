@@ -124,7 +124,6 @@ static void
 sort_anew(struct c25_pushq *p, uint64_t now)
 {
 	p->generation++;		/* nobody has refused anything */
-	memset(p->causes, 0, sizeof(p->causes));
 	p->peer_count = 0;
 	for (uint32_t reg = 0; reg < C25_CONNECTORS_MAX; reg++) {
 		struct c25_push_peer *c = p->peers[reg];
@@ -139,7 +138,6 @@ sort_anew(struct c25_pushq *p, uint64_t now)
 		forget_batch(p, c, c25_push_waiting(c));
 		c25_push_waiting(c)->count = 0;
 		memset(c->later_at_ms, 0, sizeof(c->later_at_ms));
-		memset(c->causes, 0, sizeof(c->causes));
 	}
 	c25_push_clear(&p->queue, C25_PUSH_PARKED_REG);
 	c25_push_sweep(p);

@@ -15,6 +15,7 @@
 #ifndef CONN25_PUSH_PRIVATE_H
 #define CONN25_PUSH_PRIVATE_H
 
+#include "cause.h"
 #include "push.h"
 #include "push_queue.h"
 #include "wire.h"
@@ -24,15 +25,6 @@ struct c25_push_batch {
 	struct c25_ref refs[C25_PUSH_BATCH];
 	uint32_t count;
 	struct c25_buf body;
-};
-
-/* Something that is refused for one reason, be it a thousand mappings. */
-#define C25_PUSH_CAUSES 16		/* told of a connector at a time */
-struct c25_push_cause {
-	const char *app;		/* of the policy in use; NULL: none */
-	uint8_t code;
-	uint64_t told_ms;		/* 0: never */
-	uint64_t untold;		/* since */
 };
 
 /* One configured connector. */
@@ -76,7 +68,7 @@ struct c25_push_peer {
 	uint64_t requests, acked, failed_count;
 	uint64_t last_ok_ms, last_error_ms;
 	char last_error[C25_PUSH_ERROR_MAX];
-	struct c25_push_cause causes[C25_PUSH_CAUSES];
+	struct c25_cause causes[C25_CAUSES];
 };
 
 struct c25_pushq {
@@ -103,7 +95,7 @@ struct c25_pushq {
 	uint64_t refresh_goal;		/* slots up to here are due */
 	struct c25_push_stats stats;
 	uint32_t tick;			/* of what is being done */
-	struct c25_push_cause causes[C25_PUSH_CAUSES];	/* given up */
+	struct c25_cause causes[C25_CAUSES];	/* given up */
 	bool changed;			/* a push state: ring the bell */
 	struct c25_wire_response response;
 	struct c25_wire_entry entries[C25_PUSH_BATCH];
@@ -232,14 +224,6 @@ void c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
 	const char *why, uint64_t now);
 
 /* ---- push_refused.c ---- */
-
-/*
- * Is a line due of what is refused for this reason? Bounded: of more causes
- * than there is room for, some are told later.
- * Returns: true: *count is how many there were since the last one.
- */
-bool c25_push_cause_due(struct c25_push_cause causes[static C25_PUSH_CAUSES],
-	const char *app, uint8_t code, uint64_t now, uint64_t *count);
 
 /* The connector has refused this one: say so if that is due. */
 void c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,

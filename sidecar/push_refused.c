@@ -3,39 +3,7 @@
  * while, however many mappings it concerns. */
 #include "push_private.h"
 
-#include <string.h>
-
 #include "conn25/log.h"
-
-#define TOLD_MS 600000		/* so long a cause isn't told again */
-
-bool
-c25_push_cause_due(struct c25_push_cause causes[static C25_PUSH_CAUSES],
-	const char *app, uint8_t code, uint64_t now, uint64_t *count)
-{
-	struct c25_push_cause *c = NULL, *oldest = &causes[0];
-
-	for (int i = 0; i < C25_PUSH_CAUSES && c == NULL; i++) {
-		if (causes[i].app == app && causes[i].code == code)
-			c = &causes[i];
-		else if (causes[i].told_ms < oldest->told_ms)
-			oldest = &causes[i];
-	}
-	if (c == NULL) {
-		/* too many at a time: the rest is told as their time is over */
-		if (oldest->app != NULL && now - oldest->told_ms < TOLD_MS)
-			return false;
-		c = oldest;
-		*c = (struct c25_push_cause){ .app = app, .code = code };
-	}
-	c->untold++;
-	if (c->told_ms != 0 && now - c->told_ms < TOLD_MS)
-		return false;
-	*count = c->untold;
-	c->told_ms = now;
-	c->untold = 0;
-	return true;
-}
 
 /* By code: what can be done about it. */
 static const char *const remedies[C25_WIRE_CODES] = {
@@ -60,16 +28,18 @@ c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,
 {
 	char name[C25_NAME_TEXT_MAX], addr[C25_ADDR_TEXT_MAX];
 	struct c25_push_app app;
+	char since[C25_CAUSE_SINCE_MAX];
 	uint64_t count;
 
 	if (res->code >= C25_WIRE_CODES || !c25_push_app(p, a, &app) ||
-	    !c25_push_cause_due(c->causes, app.name, res->code, now, &count))
+	    !c25_cause_due(c->causes, c25_cause_key(app.name, res->code, 0),
+	    now, &count))
 		return;
 	c25_log(C25_LOG_ERROR, "connector %s: refuses %s of %s, app %s, code "
-		"%u (%s): %s (%llu such since the last message)", c->name,
+		"%u (%s): %s%s", c->name,
 		c25_addr_format(&a->destination, addr),
 		c25_name_to_text(a->domain.wire, a->domain.len, name),
 		app.name, res->code, res->message[0] != '\0' ? res->message :
 		c25_wire_message(res->code), remedies[res->code],
-		(unsigned long long)count);
+		c25_cause_since(count, since));
 }

@@ -212,16 +212,24 @@ is_own(const struct c25_serve *s, const struct c25_addr *a)
 	    sizeof(*s->own), by_addr) != NULL;
 }
 
-static bool
-may_lead_to(const struct c25_serve *s, uint32_t app,
-    const struct c25_addr *destination)
+enum c25_serve_reason
+c25_serve_reason(const struct c25_serve *s, uint32_t app,
+    const struct c25_wire_entry *e)
 {
 	/* where it ends if a translator or a tunnel is on the way */
-	struct c25_addr inner = c25_addr_inner(destination);
+	struct c25_addr inner = c25_addr_inner(&e->destination);
 
-	return !is_mapped(destination) && !is_own(s, destination) &&
-	    !is_own(s, &inner) &&
-	    c25_config_app_allows(s->cfg, app, destination);
+	if (c25_addr_len(&e->transit) == 0 ||
+	    c25_addr_len(&e->destination) == 0)
+		return C25_REFUSE_UNSET;
+	if (is_mapped(&e->transit) || is_mapped(&e->destination))
+		return C25_REFUSE_MAPPED;
+	if (c25_addr_is_forbidden(&e->destination))
+		return C25_REFUSE_NEVER;
+	if (is_own(s, &e->destination) || is_own(s, &inner))
+		return C25_REFUSE_OWN;
+	return c25_config_app_allows(s->cfg, app, &e->destination) ?
+	    C25_REFUSE_CODE : C25_REFUSE_DESTINATIONS;
 }
 
 /*
@@ -244,8 +252,7 @@ c25_serve_check(const struct c25_serve *s, uint32_t peer,
 		return C25_WIRE_FAMILIES;
 	if (!s->peers[peer].has[e->transit.family == C25_V6])
 		return C25_WIRE_NO_FAMILY;
-	if (is_mapped(&e->transit) ||
-	    !may_lead_to(s, *app, &e->destination))
+	if (c25_serve_reason(s, *app, e) != C25_REFUSE_CODE)
 		return C25_WIRE_OTHER;
 	return C25_WIRE_OK;
 }

@@ -56,8 +56,8 @@
  * decided before its connection broke stays. If the configuration changes
  * meanwhile, all of it is decided again.
  *
- * Refused mappings are logged, one of each peer a minute at most, with how
- * many there were since.
+ * Refused mappings are logged, with why: one line for each peer, app, code and
+ * reason in ten minutes, with how many there were since (cause.h).
  *
  * Rules: the loop's thread; the configuration given stays valid and
  * unchanged until the next configure or free.

@@ -8,11 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn25/log.h"
 #include "conn25/table.h"
 #include "serve_private.h"
-
-#define REFUSED_LOG_MS 60000	/* at most one line of a peer in this time */
 
 void
 c25_serve_work_free(struct c25_serve_work *w)
@@ -110,45 +107,34 @@ c25_serve_look(struct c25_serve *s, uint32_t peer,
 }
 
 /* All checks of one entry but for the first; what passes is put. */
-static enum c25_wire_code
+static struct c25_serve_refusal
 decide(struct c25_serve *s, uint32_t peer, const struct c25_wire_entry *e,
-    uint64_t now_ms, enum c25_verdict *verdict)
+    uint64_t now_ms)
 {
+	struct c25_serve_refusal r = { .verdict = C25_VERDICT_OK };
 	uint32_t app;
-	enum c25_wire_code code = c25_serve_check(s, peer, e, &app);
+	int put;
 
-	*verdict = code != C25_WIRE_OK ? C25_VERDICT_OK :
-	    verify(s, app, e, now_ms, NULL);
-	if (*verdict != C25_VERDICT_OK)
-		code = C25_WIRE_OTHER;
-	if (code == C25_WIRE_OK && c25_mappings_put(s->mappings,
-	    s->peers[peer].store, &e->transit, &e->destination,
-	    s->app_store[app], now_ms) < 0)
-		code = C25_WIRE_OTHER;
-	return code;
-}
-
-/* Say what was refused: an administrator of this host can change it. */
-static void
-tell_refused(struct c25_serve *s, uint32_t peer,
-    const struct c25_wire_entry *e, enum c25_wire_code code,
-    enum c25_verdict verdict, uint64_t now_ms)
-{
-	char addr[C25_ADDR_TEXT_MAX], text[C25_VERIFY_TEXT_MAX];
-	struct c25_serve_peer *p = &s->peers[peer];
-
-	p->unlogged++;
-	if (p->logged_ms != 0 && now_ms - p->logged_ms < REFUSED_LOG_MS)
-		return;
-	p->logged_ms = now_ms;
-	c25_log(C25_LOG_INFO, "peer %s: %s of app %.64s is refused, code %u: "
-	    "%s (%llu such since the last message)", s->cfg->peers[peer].name,
-	    c25_addr_format(&e->destination, addr), e->app, code,
-	    verdict != C25_VERDICT_OK ? c25_verify_text(verdict, e->domain,
-	    text) : code == C25_WIRE_OTHER ? "not among the app's "
-	    "\"destinations\", never allowed, or the peer has too many" :
-	    c25_wire_message(code), (unsigned long long)p->unlogged);
-	p->unlogged = 0;
+	r.code = c25_serve_check(s, peer, e, &app);
+	if (r.code != C25_WIRE_OK) {
+		if (r.code == C25_WIRE_OTHER)
+			r.reason = c25_serve_reason(s, app, e);
+		return r;
+	}
+	r.verdict = verify(s, app, e, now_ms, NULL);
+	if (r.verdict != C25_VERDICT_OK) {
+		r.code = C25_WIRE_OTHER;
+		r.reason = C25_REFUSE_VERDICT;
+		return r;
+	}
+	put = c25_mappings_put(s->mappings, s->peers[peer].store,
+	    &e->transit, &e->destination, s->app_store[app], now_ms);
+	if (put < 0) {
+		r.code = C25_WIRE_OTHER;
+		r.reason = put == -ENOSPC ? C25_REFUSE_LIMIT :
+		    C25_REFUSE_MEMORY;
+	}
+	return r;
 }
 
 void
@@ -157,19 +143,18 @@ c25_serve_decide(struct c25_serve *s, uint32_t peer, struct c25_serve_work *w,
     uint64_t now_ms)
 {
 	for (size_t i = from; i < to; i++) {
-		enum c25_verdict verdict = C25_VERDICT_OK;
-		enum c25_wire_code code;
+		struct c25_serve_refusal r = { .code = C25_WIRE_DUPLICATE,
+		    .verdict = C25_VERDICT_OK };
 		size_t at;
 
-		if (seen_find(s, w, entries, i, &at))
-			code = C25_WIRE_DUPLICATE;
-		else if ((code = decide(s, peer, &entries[i], now_ms,
-		    &verdict)) == C25_WIRE_OK)
+		if (!seen_find(s, w, entries, i, &at))
+			r = decide(s, peer, &entries[i], now_ms);
+		w->codes[i] = r.code;
+		w->verdicts[i] = r.verdict;
+		if (r.code == C25_WIRE_OK)
 			w->seen[at] = (uint32_t)i + 1;
-		w->codes[i] = code;
-		w->verdicts[i] = verdict;
-		if (code != C25_WIRE_OK)
-			tell_refused(s, peer, &entries[i], code, verdict,
+		else
+			c25_serve_tell_refused(s, peer, &entries[i], &r,
 			    now_ms);
 	}
 }

@@ -5,12 +5,14 @@
  *
  *   serve.c          who may ask, and what the configuration allows
  *   serve_decide.c   the entries of a request, one after the other
+ *   serve_refused.c  how refusals are told
  *   serve_request.c  a request and its answer
  *   serve_long.c     ... one that takes several turns
  */
 #ifndef CONN25_SERVE_PRIVATE_H
 #define CONN25_SERVE_PRIVATE_H
 
+#include "cause.h"
 #include "guard.h"
 #include "serve.h"
 #include "strangers.h"
@@ -53,8 +55,7 @@ struct c25_serve_long {
 struct c25_serve_peer {
 	uint32_t store;			/* index in the mapping store */
 	bool has[2];			/* an address of v4, v6 */
-	uint64_t logged_ms;		/* last line about a refusal, 0: none */
-	uint64_t unlogged;		/* refusals since */
+	struct c25_cause causes[C25_CAUSES];	/* of refusals, in the log */
 };
 
 struct c25_serve {
@@ -87,6 +88,25 @@ struct c25_serve {
 	struct c25_serve_stats stats;
 };
 
+/* Beside a code: which cause of those it has in common. */
+enum c25_serve_reason {
+	C25_REFUSE_CODE,		/* the code says it */
+	C25_REFUSE_VERDICT,		/* not verified */
+	C25_REFUSE_UNSET,		/* an address is */
+	C25_REFUSE_MAPPED,		/* an address is IPv4-mapped */
+	C25_REFUSE_OWN,			/* this host's */
+	C25_REFUSE_NEVER,		/* c25_addr_is_forbidden() */
+	C25_REFUSE_DESTINATIONS,	/* not among them */
+	C25_REFUSE_LIMIT,		/* of mappings */
+	C25_REFUSE_MEMORY,
+};
+
+struct c25_serve_refusal {
+	enum c25_wire_code code;
+	enum c25_serve_reason reason;
+	enum c25_verdict verdict;	/* C25_VERDICT_OK: it isn't that */
+};
+
 /* ---- serve.c ------------------------------------------------------------- */
 
 /* Returns: its index in the configuration, or C25_APP_NONE. */
@@ -96,6 +116,10 @@ uint32_t c25_serve_find_app(const struct c25_serve *s, const char *name);
  * nor on lookups, in the order of DESIGN 8. *app is its app's index. */
 enum c25_wire_code c25_serve_check(const struct c25_serve *s, uint32_t peer,
 	const struct c25_wire_entry *e, uint32_t *app);
+
+/* An entry that has code C25_WIRE_OTHER of c25_serve_check(): why? */
+enum c25_serve_reason c25_serve_reason(const struct c25_serve *s,
+	uint32_t app, const struct c25_wire_entry *e);
 
 /* ---- serve_decide.c ------------------------------------------------------ */
 
@@ -121,6 +145,19 @@ void c25_serve_write(struct c25_buf *out, struct c25_serve_work *w,
 void c25_serve_look(struct c25_serve *s, uint32_t peer,
 	const struct c25_wire_entry *entries, size_t count, uint64_t now_ms,
 	struct c25_verify_wait *wait);
+
+/* ---- serve_refused.c ----------------------------------------------------- */
+
+/* In words. Returns: buf. */
+#define C25_SERVE_WHY_MAX C25_WIRE_WHY_MAX
+const char *c25_serve_why(const struct c25_serve *s,
+	const struct c25_wire_entry *e, const struct c25_serve_refusal *r,
+	char buf[static C25_SERVE_WHY_MAX]);
+
+/* Say that it is refused, if that is due. */
+void c25_serve_tell_refused(struct c25_serve *s, uint32_t peer,
+	const struct c25_wire_entry *e, const struct c25_serve_refusal *r,
+	uint64_t now_ms);
 
 /* ---- serve_long.c -------------------------------------------------------- */
 

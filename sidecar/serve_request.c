@@ -99,22 +99,22 @@ tell_stranger(struct c25_serve *s, const struct c25_addr *source,
     uint64_t now_ms)
 {
 	struct c25_addr addr = c25_addr_unmap(source);
-	char text[C25_ADDR_TEXT_MAX];
+	char text[C25_ADDR_TEXT_MAX], since[C25_CAUSE_SINCE_MAX];
 	uint64_t count;
 
 	switch (c25_strangers_seen(&s->strangers, &addr, now_ms, &count)) {
 	case C25_STRANGER_NEW:
 		c25_log(C25_LOG_INFO, "peers: %s is no peer's address, it is "
 		    "refused: if it may use apps here, add it to "
-		    "\"addresses\" of its entry in \"peers\" and reload "
-		    "(%llu such since the last message)",
-		    c25_addr_format(&addr, text), (unsigned long long)count);
+		    "\"addresses\" of its entry in \"peers\" and reload%s",
+		    c25_addr_format(&addr, text),
+		    c25_cause_since(count, since));
 		break;
 	case C25_STRANGER_MANY:
 		c25_log(C25_LOG_INFO, "peers: more addresses that are no "
 		    "peer's are refused, as %s: see who may reach "
-		    "listen.transitIP (%llu such since the last message)",
-		    c25_addr_format(&addr, text), (unsigned long long)count);
+		    "listen.transitIP%s", c25_addr_format(&addr, text),
+		    c25_cause_since(count, since));
 		break;
 	case C25_STRANGER_TOLD:
 		break;

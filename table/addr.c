@@ -270,25 +270,32 @@ c25_range_format(const struct c25_range *r,
 	return buf;
 }
 
-bool
-c25_addr_is_special(const struct c25_addr *a)
+/* Returns: what is special about it, or NULL. */
+static const char *
+special(const struct c25_addr *a)
 {
 	struct c25_addr u = c25_addr_unmap(a);
 	const uint8_t *b = u.bytes;
-	static const uint8_t zero[15];
+	static const uint8_t zero[15], ones[4] = { 255, 255, 255, 255 };
 
 	if (u.family == C25_V4)
-		return b[0] == 0 ||			/* RFC 1122 */
-		    b[0] == 127 ||			/* loopback */
-		    (b[0] == 169 && b[1] == 254) ||	/* RFC 3927 */
-		    (b[0] & 0xf0) == 0xe0 ||		/* multicast */
-		    (b[0] == 255 && b[1] == 255 && b[2] == 255 &&
-			b[3] == 255);			/* broadcast */
+		return b[0] == 0 ? "unspecified" :	/* RFC 1122 */
+		    b[0] == 127 ? "loopback" :
+		    b[0] == 169 && b[1] == 254 ? "link-local" :	/* RFC 3927 */
+		    (b[0] & 0xf0) == 0xe0 ? "multicast" :
+		    memcmp(b, ones, 4) == 0 ? "broadcast" : NULL;
 	if (u.family == C25_V6)
-		return (memcmp(b, zero, 15) == 0 && b[15] <= 1) ||
-		    (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) ||
-		    b[0] == 0xff;
-	return true;
+		return memcmp(b, zero, 15) == 0 && b[15] <= 1 ?
+		    (b[15] == 0 ? "unspecified" : "loopback") :
+		    b[0] == 0xfe && (b[1] & 0xc0) == 0x80 ? "link-local" :
+		    b[0] == 0xff ? "multicast" : NULL;
+	return "no address";
+}
+
+bool
+c25_addr_is_special(const struct c25_addr *a)
+{
+	return special(a) != NULL;
 }
 
 /* Where clouds have metadata, besides link-local addresses. */
@@ -301,22 +308,29 @@ static const uint8_t metadata_v6[][16] = {
 	{ 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54 },	/* Google */
 };
 
-bool
-c25_addr_is_forbidden(const struct c25_addr *a)
+const char *
+c25_addr_forbidden(const struct c25_addr *a)
 {
 	struct c25_addr u = c25_addr_inner(a);
 	const uint8_t *b = u.bytes;
+	const char *what = special(&u);
 
-	if (c25_addr_is_special(&u))
-		return true;
+	if (what != NULL)
+		return what;
 	if (u.family == C25_V4) {
 		for (size_t i = 0; i < sizeof(metadata_v4) / 4; i++)
 			if (memcmp(b, metadata_v4[i], 4) == 0)
-				return true;
-		return b[0] >= 240;
+				return "a cloud's metadata";
+		return b[0] >= 240 ? "reserved" : NULL;
 	}
 	for (size_t i = 0; i < sizeof(metadata_v6) / 16; i++)
 		if (memcmp(b, metadata_v6[i], 16) == 0)
-			return true;
-	return false;
+			return "a cloud's metadata";
+	return NULL;
+}
+
+bool
+c25_addr_is_forbidden(const struct c25_addr *a)
+{
+	return c25_addr_forbidden(a) != NULL;
 }

@@ -118,4 +118,7 @@ bool c25_addr_is_special(const struct c25_addr *a);
  */
 bool c25_addr_is_forbidden(const struct c25_addr *a);
 
+/* Returns: what makes it forbidden, as "loopback"; NULL: it isn't. */
+const char *c25_addr_forbidden(const struct c25_addr *a);
+
 #endif

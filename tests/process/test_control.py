@@ -463,6 +463,8 @@ def test_both_ends_name_a_refused_destination(fresh):
     for said in (shown, log):
         assert re.search(r" 10\.1\.0\.[12] (of app wiki )?is refused, "
                          r"code 1: ", said), said
+    # the connector's says which of the causes with that code it was
+    assert "is not among \"destinations\" of the app" in log
     assert log.count("is refused, code 1") == 1
 
 

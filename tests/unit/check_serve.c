@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sidecar/config.h"
-#include "sidecar/serve.h"
+#include "sidecar/serve_private.h"
 #include "tests/unit/demo.h"
 #include "tests/unit/suite.h"
 
@@ -442,11 +443,134 @@ START_TEST(verified)
 }
 END_TEST
 
+/* ---- what the log says of refusals --------------------------------------- */
+
+static FILE *captured;
+static char logged[65536];
+
+static unsigned
+lines_with(const char *what)
+{
+	ssize_t n = pread(fileno(captured), logged, sizeof(logged) - 1, 0);
+	unsigned lines = 0;
+
+	ck_assert_int_ge(n, 0);
+	logged[n] = '\0';
+	for (const char *t = logged; (t = strstr(t, what)) != NULL;
+	    t += strlen(what))
+		lines++;
+	return lines;
+}
+
+static void
+setup_log(void)
+{
+	captured = tmpfile();
+	ck_assert_ptr_nonnull(captured);
+	ck_assert_int_ge(dup2(fileno(captured), STDERR_FILENO), 0);
+	setup();
+}
+
+/* One entry of a peer. Returns: its code. */
+static uint8_t
+put(uint32_t peer, const char *app, const char *transit,
+    const char *destination, uint64_t now_ms)
+{
+	struct c25_wire_entry e = { .app = app };
+	uint8_t code;
+
+	if (*transit != '\0')
+		e.transit = addr(transit);
+	if (*destination != '\0')
+		e.destination = addr(destination);
+	c25_serve_entries(s, peer, &e, 1, now_ms, &code);
+	return code;
+}
+
+static const struct {
+	const char *transit, *destination;
+	const char *said;
+} why_rows[] = {
+	{ "10.8.0.1", "11.0.0.1", "11.0.0.1 is not among \"destinations\"" },
+	{ "10.8.0.1", "10.9.0.254", "10.9.0.254 is this host's own address" },
+	{ "10.8.0.1", "127.0.0.1", "whatever \"destinations\" say: loopback" },
+	{ "10.8.0.1", "169.254.1.1", "say: link-local" },
+	{ "10.8.0.1", "224.0.0.1", "say: multicast" },
+	{ "10.8.0.1", "0.0.0.0", "say: unspecified" },
+	{ "10.8.0.1", "255.255.255.255", "say: broadcast" },
+	{ "10.8.0.1", "240.0.0.1", "say: reserved" },
+	{ "10.8.0.1", "100.100.100.200", "say: a cloud's metadata" },
+	{ "fd01::1", "fd00:ec2::254", "say: a cloud's metadata" },
+	{ "fd01::1", "64:ff9b::7f00:1", "it leads to 127.0.0.1, loopback" },
+	{ "fd01::1", "64:ff9b::a09:fe", "own address (10.9.0.254)" },
+	{ "fd01::1", "::ffff:10.0.0.1", "IPv4-mapped addresses are never" },
+	{ "10.8.0.1", "", "an address of it is missing" },
+};
+
+/* Code 1 has many causes: the log names the one it was. */
+START_TEST(the_log_says_which_cause)
+{
+	ck_assert_uint_eq(put(0, "wiki", why_rows[_i].transit,
+	    why_rows[_i].destination, 1000), C25_WIRE_OTHER);
+	ck_assert_uint_eq(lines_with("of app wiki is refused, code 1: "), 1);
+	ck_assert_uint_eq(lines_with(why_rows[_i].said), 1);
+}
+END_TEST
+
+START_TEST(the_log_says_that_a_peer_has_too_many)
+{
+	c25_mappings_limit(c25_serve_mappings(s), 1);
+	ck_assert_uint_eq(put(0, "wiki", "10.8.0.1", "10.0.0.1", 1000), 0);
+	ck_assert_uint_eq(put(0, "wiki", "10.8.0.2", "10.0.0.1", 1000),
+	    C25_WIRE_OTHER);
+	ck_assert_uint_eq(lines_with("code 1: the peer has too many mappings"),
+	    1);
+}
+END_TEST
+
+/* Nothing hides behind what is refused of another app, code or cause. */
+START_TEST(the_log_has_each_cause_once_in_ten_minutes)
+{
+	for (uint64_t t = 1000; t < 600000; t += 1000) {
+		ck_assert_uint_eq(put(1, "wiki", "10.8.0.1", "11.0.0.1", t), 1);
+		ck_assert_uint_eq(put(1, "mail", "10.8.0.1", "11.0.0.1", t), 1);
+		ck_assert_uint_eq(put(1, "wiki", "10.8.0.1", "127.0.0.1", t),
+		    1);
+		ck_assert_uint_eq(put(1, "wiki", "fd01::1", "fd00::1", t), 3);
+		ck_assert_uint_eq(put(0, "wiki", "10.8.0.1", "11.0.0.1", t), 1);
+	}
+	ck_assert_uint_eq(lines_with(" is refused, code "), 5);
+	ck_assert_uint_eq(lines_with("peer four: 11.0.0.1 of app wiki"), 1);
+	ck_assert_uint_eq(lines_with("peer four: 11.0.0.1 of app mail"), 1);
+	ck_assert_uint_eq(lines_with("peer four: 127.0.0.1 of app wiki"), 1);
+	ck_assert_uint_eq(lines_with("peer four: fd00::1 of app wiki is "
+	    "refused, code 3: "), 1);
+	ck_assert_uint_eq(lines_with("peer edge: 11.0.0.1 of app wiki"), 1);
+	ck_assert_uint_eq(lines_with("such since"), 0);
+	ck_assert_uint_eq(put(1, "mail", "10.8.0.1", "11.0.0.1", 601000), 1);
+	ck_assert_uint_eq(lines_with("(599 such since the last message)"), 1);
+}
+END_TEST
+
+/* A peer that invents apps has no endless log of it. */
+START_TEST(the_log_of_refusals_is_bounded)
+{
+	char name[16];
+
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "app%d", i);
+		ck_assert_uint_eq(put(0, name, "10.8.0.1", "10.0.0.1", 1000),
+		    C25_WIRE_FORBIDDEN);
+	}
+	ck_assert_uint_eq(lines_with("peer edge: "), C25_CAUSES);
+}
+END_TEST
+
 int
 main(void)
 {
 	Suite *suite = suite_create("serve");
-	TCase *tc = tcase_create("serve");
+	TCase *tc = tcase_create("serve"), *log = tcase_create("log");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	ADD_ROWS(tc, admit, admit_rows);
@@ -463,5 +587,11 @@ main(void)
 	tcase_add_test(tc, epochs_differ);
 	ADD_ROWS(tc, verified, verified_rows);
 	suite_add_tcase(suite, tc);
+	tcase_add_checked_fixture(log, setup_log, teardown);
+	ADD_ROWS(log, the_log_says_which_cause, why_rows);
+	tcase_add_test(log, the_log_says_that_a_peer_has_too_many);
+	tcase_add_test(log, the_log_has_each_cause_once_in_ten_minutes);
+	tcase_add_test(log, the_log_of_refusals_is_bounded);
+	suite_add_tcase(suite, log);
 	return run_suite(suite);
 }

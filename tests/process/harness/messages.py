@@ -45,6 +45,8 @@ PRINTERS = [
     ("snprintf", 2, "sidecar/host.c"),
     ("snprintf", 2, "sidecar/tls.c"),
     ("snprintf", 2, "sidecar/push*.c"),
+    ("snprintf", 2, "sidecar/cause.c"),
+    ("snprintf", 2, "sidecar/serve_refused.c"),
     ("fprintf", 1, "sidecar/conn25*.c"),
     ("log_err", 0, "module/*.c"),
     ("log_warn", 0, "module/*.c"),

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is refused, as the log tells it: each cause once in a while, however
+ * many mappings it concerns; see cause.h. */
+#include "cause.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conn25/name.h"
+
+uint64_t
+c25_cause_key(const char *app, uint8_t code, uint8_t more)
+{
+	/* whoever looks for collisions hides what is refused to himself */
+	const uint8_t key[16] = { code, more };
+	uint64_t hash = c25_hash(key, app, strlen(app));
+
+	return hash != 0 ? hash : 1;
+}
+
+bool
+c25_cause_due(struct c25_cause causes[static C25_CAUSES], uint64_t key,
+	uint64_t now_ms, uint64_t *count)
+{
+	struct c25_cause *c = NULL, *oldest = &causes[0];
+
+	for (int i = 0; i < C25_CAUSES && c == NULL; i++) {
+		if (causes[i].key == key)
+			c = &causes[i];
+		else if (causes[i].told_ms < oldest->told_ms)
+			oldest = &causes[i];
+	}
+	if (c == NULL) {
+		/* too many at a time: the rest is told as their time is over */
+		if (oldest->key != 0 &&
+		    now_ms - oldest->told_ms < C25_CAUSE_MS)
+			return false;
+		c = oldest;
+		*c = (struct c25_cause){ .key = key };
+	}
+	c->untold++;
+	if (c->told_ms != 0 && now_ms - c->told_ms < C25_CAUSE_MS)
+		return false;
+	*count = c->untold;
+	c->told_ms = now_ms;
+	c->untold = 0;
+	return true;
+}
+
+const char *
+c25_cause_since(uint64_t count, char buf[static C25_CAUSE_SINCE_MAX])
+{
+	buf[0] = '\0';
+	if (count > 1)
+		(void)snprintf(buf, C25_CAUSE_SINCE_MAX, " (%llu such since "
+			"the last message)", (unsigned long long)count);
+	return buf;
+}
