@@ -28,6 +28,18 @@ c25_confine_config(const struct c25_daemon *d, struct c25_error *err)
 		d->privileges.root, err), err);
 }
 
+/* As who we are now: what a conn25d of another user has left first, as the
+ * rest follows from it. */
+static int
+check_dirs(const struct c25_daemon *d, const struct c25_config *cfg,
+	struct c25_error *err)
+{
+	int r = c25_rundir_reach(cfg->run_dir, cfg->state_dir, err);
+
+	return r != 0 ? r : judged(d, c25_rundir_check(cfg->run_dir,
+		cfg->state_dir, d->privileges.uid, err), err);
+}
+
 int
 c25_confine_user(struct c25_daemon *d, const struct c25_config *cfg,
 	struct c25_error *err)
@@ -37,9 +49,8 @@ c25_confine_user(struct c25_daemon *d, const struct c25_config *cfg,
 
 	if (r == 0)
 		r = c25_confine_config(d, err);
-	if (r == 0)
-		r = judged(d, c25_rundir_check(cfg->run_dir, cfg->state_dir,
-			p->uid, err), err);
+	if (r == 0 && !p->change)
+		r = check_dirs(d, cfg, err);
 	if (r != 0)
 		return r;
 	if (p->root && cfg->user == NULL)
@@ -54,6 +65,8 @@ c25_confine_user(struct c25_daemon *d, const struct c25_config *cfg,
 		err);
 	if (r == 0)
 		r = c25_privileges_drop(p, err);
+	if (r == 0)
+		r = check_dirs(d, cfg, err);
 	if (r == 0 && access(cfg->file, R_OK) != 0)
 		c25_log(C25_LOG_ERROR, "%s: user %s can't read it, so that "
 			"it can't be reloaded: chgrp it to that user's group "

@@ -224,6 +224,29 @@ check_policy(const struct c25_config *cfg, bool print)
 	return 0;
 }
 
+/* Tried as conn25d's user: reading the file again. */
+static int
+try_read(const void *ctx)
+{
+	const struct c25_config *cfg = ctx;
+
+	return access(cfg->file, R_OK) == 0 ? 0 : -errno;
+}
+
+/* ... and using what an earlier conn25d has left. Says what it can't. */
+static int
+try_dirs(const void *ctx)
+{
+	const struct c25_config *cfg = ctx;
+	struct c25_error err = { "" };
+	int r = c25_rundir_reach(cfg->run_dir, cfg->state_dir, &err);
+
+	if (r != 0)
+		(void)fprintf(stderr, "%s: error: %s\n", cfg->file,
+			err.text);
+	return r;
+}
+
 /*
  * Who conn25d will be, started by whoever runs us; root becomes the user, so
  * that it and the group have to be there. *uid is C25_KEY_ANY_OWNER if that
@@ -255,12 +278,14 @@ check_who(const struct c25_config *cfg, uid_t *uid)
 	if (r != 0 || g != 0)
 		return r != 0 ? r : g;
 	r = c25_privileges_find(&p, cfg->user, cfg->group, &err);
-	if (r == 0 && p.change && c25_privileges_try(&p, cfg->file) != 0)
+	if (r == 0 && p.change && c25_privileges_try(&p, try_read, cfg) != 0)
 		(void)fprintf(stderr, "%s: warning: user %s can't read it: "
 			"conn25d started by root can't reload it, and one "
 			"started as that user (by systemd) doesn't start: "
 			"chgrp it to that user's group and chmod 640, and "
 			"open the directory likewise\n", cfg->file, p.user);
+	if (r == 0 && p.change)
+		r = c25_privileges_try(&p, try_dirs, cfg);
 	return r;
 }
 

@@ -148,7 +148,8 @@ c25_privileges_drop(struct c25_privileges *p, struct c25_error *err)
 }
 
 int
-c25_privileges_try(const struct c25_privileges *p, const char *file)
+c25_privileges_try(const struct c25_privileges *p,
+	int (*fn)(const void *ctx), const void *ctx)
 {
 	pid_t child = fork();
 	int status;
@@ -159,7 +160,7 @@ c25_privileges_try(const struct c25_privileges *p, const char *file)
 		if (initgroups(p->user, p->gid) != 0 || setgid(p->gid) != 0 ||
 		    setuid(p->uid) != 0)
 			_exit(EPERM);
-		_exit(access(file, R_OK) == 0 ? 0 : errno);
+		_exit(-fn(ctx));
 	}
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)

@@ -103,10 +103,12 @@ int c25_user_find(const char *name, const char *group, uid_t *uid,
 	__attribute__((warn_unused_result));
 
 /*
- * Could the user that p is to become read the file? A process that is that
- * user tries. Returns: 0; -errno of trying; -EPERM: it can't become it.
+ * Let a process that is the user that p is to become try something: `fn`
+ * returns 0 or -errno. Returns: what fn did; -EPERM: it can't become it;
+ * -errno: there is no process.
  */
-int c25_privileges_try(const struct c25_privileges *p, const char *file)
+int c25_privileges_try(const struct c25_privileges *p,
+	int (*fn)(const void *ctx), const void *ctx)
 	__attribute__((warn_unused_result));
 
 /* ---- files: may they be relied on? --------------------------------------- */

@@ -21,6 +21,7 @@
 
 #include "conn25/table.h"
 #include "privileges.h"
+#include "store.h"
 
 int
 c25_group_find(const char *name, gid_t *out, struct c25_error *err)
@@ -149,6 +150,68 @@ c25_rundir_check(const char *run_dir, const char *state_dir, uid_t uid,
 	if (r == 0 && stat(state_dir, &st) == 0 && S_ISDIR(st.st_mode))
 		r = c25_privileges_statedir_mode(state_dir, &st, uid, err);
 	return r;
+}
+
+/* Is it there, and not ours to write? Of what is read-only for everybody,
+ * or can't be seen, others will say it. */
+static bool
+is_theirs(const char *path, int how, struct stat *st)
+{
+	return stat(path, st) == 0 &&
+		faccessat(AT_FDCWD, path, how, AT_EACCESS) != 0 &&
+		(errno == EACCES || errno == EPERM);
+}
+
+/* Returns: its name, or its number. */
+static const char *
+group_name(gid_t gid, char buf[static C25_USER_NAME_MAX])
+{
+	const struct group *group = getgrgid(gid);
+
+	if (group != NULL)
+		(void)snprintf(buf, C25_USER_NAME_MAX, "%s", group->gr_name);
+	else
+		(void)snprintf(buf, C25_USER_NAME_MAX, "%lu",
+			(unsigned long)gid);
+	return buf;
+}
+
+int
+c25_rundir_reach(const char *run_dir, const char *state_dir,
+	struct c25_error *err)
+{
+	static const struct {
+		bool state;
+		const char *file;	/* "": the directory */
+	} all[] = {
+		{ false, "" }, { true, "" },
+		{ false, C25_LOCK_FILE }, { false, C25_TABLE_FILE },
+		{ true, C25_STATEDIR_LOCK_FILE }, { true, C25_STORE_FILE },
+		{ true, C25_STORE_FILE "-wal" },
+		{ true, C25_STORE_FILE "-shm" },
+	};
+	char path[4096], theirs[C25_USER_NAME_MAX], ours[C25_USER_NAME_MAX];
+	char group[C25_USER_NAME_MAX];
+	bool one = strcmp(run_dir, state_dir) == 0;
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		bool is_dir = all[i].file[0] == '\0';
+
+		(void)snprintf(path, sizeof(path), "%s%s%s", all[i].state ?
+			state_dir : run_dir, is_dir ? "" : "/", all[i].file);
+		if (is_theirs(path, is_dir ? W_OK | X_OK : R_OK | W_OK, &st))
+			return c25_fail(err, -EACCES, "%s%s: belongs to user "
+				"%s, and conn25d runs as %s: stop the conn25d "
+				"that runs there, and chown -R %s:%s %s%s%s",
+				!is_dir ? "" : all[i].state ? "stateDir " :
+				"runDir ", path,
+				c25_user_name(st.st_uid, theirs),
+				c25_user_name(geteuid(), ours), ours,
+				group_name(getegid(), group), run_dir,
+				one ? "" : " ", one ? "" : state_dir);
+	}
+	return 0;
 }
 
 int

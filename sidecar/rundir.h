@@ -85,6 +85,15 @@ int c25_rundir_check(const char *run_dir, const char *state_dir, uid_t uid,
 	struct c25_error *err) __attribute__((warn_unused_result));
 
 /*
+ * Can the process as it is write both directories, and what an earlier conn25d
+ * may have left there, as another user?
+ * Returns: 0 (also where there is none yet); -EACCES, err says whose the first
+ * of these is, and how they get back into one hand.
+ */
+int c25_rundir_reach(const char *run_dir, const char *state_dir,
+	struct c25_error *err) __attribute__((warn_unused_result));
+
+/*
  * A listening, non-blocking, close-on-exec Unix socket of `type` (SOCK_STREAM
  * or SOCK_SEQPACKET), mode 0660; replaces a socket that was left behind, but
  * nothing that is no socket.

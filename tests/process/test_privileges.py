@@ -478,7 +478,7 @@ def spoil_state_owner(daemon):
     (spoil_state_dir, "stateDir {stateDir}: mode 0770 lets others put a "
      "database there: chmod go-w"),
     (spoil_state_owner, "stateDir {stateDir}: belongs to user mail, and "
-     "conn25d runs as {user}: chown -R {user} {stateDir}"),
+     "conn25d runs as {user}: "),
 ])
 def test_what_others_can_change_is_refused(keeper, spoil, words, user):
     daemon = connector(keeper, user=user or "root")
@@ -506,20 +506,39 @@ def test_an_ordinary_user_is_warned_of_what_others_can_change(keeper):
     assert daemon.reload() == "ok\n"
 
 
-def test_what_an_earlier_conn25d_made_as_root(keeper):
-    """It says what to do, and when that is done it goes on."""
-    daemon = connector(keeper)
+# What of root's an administrator may have missed; "": all of it.
+@pytest.mark.parametrize("left", [
+    "", "runDir", "stateDir", "runDir/conn25d.lock", "runDir/table",
+    "stateDir/conn25.db.lock", "stateDir/conn25.db"])
+@pytest.mark.parametrize("group", [GROUP, None])
+def test_what_an_earlier_conn25d_made_as_root(keeper, left, group):
+    """conn25d and conn25-checkconf say what to do, and when that is done it
+    goes on. Root keeps on being told nothing."""
+    daemon = Conn25d(keeper, "client", client_config(1))
     os.chmod(keeper.path, 0o755)
     daemon.start().stop()
-    daemon.configure(dict(daemon.config, user=USER))
+    assert checkconf(daemon).stderr.count("belongs to") == 0
+    changes = {"group": group} if group else {}
+    daemon.configure(dict(daemon.config, user=USER, **changes))
     run_dir, state_dir = daemon.config["runDir"], daemon.config["stateDir"]
-    refuses(daemon, f"stateDir {state_dir}: belongs to user root",
-            f"chown -R {USER} {state_dir}")
-    subprocess.run(["chown", "-R", USER, state_dir], check=True)
-    refuses(daemon, f"runDir {run_dir}: can't be written: ",
-            f"chown -R {USER} {run_dir}")
-    subprocess.run(["chown", "-R", USER, run_dir], check=True)
+    group = group or grp.getgrgid(pwd.getpwnam(USER).pw_gid).gr_name
+    key, _, name = left.partition("/")
+    path = os.path.join(daemon.config[key], name).rstrip("/") if left \
+        else run_dir
+    if left:
+        subprocess.run(["chown", "-R", USER, run_dir, state_dir], check=True)
+        os.chown(path, 0, 0)
+    said = f"{path}: belongs to user root, and conn25d runs as {USER}: "
+    chown = f"chown -R {USER}:{group} {run_dir} {state_dir}"
+    run = checkconf(daemon)
+    assert run.returncode == 1 and "no errors" not in run.stdout
+    assert said in run.stderr and chown in run.stderr, run.stderr
+    refuses(daemon, said, chown)
+    subprocess.run(chown.split(), check=True)
+    run = checkconf(daemon)
+    assert run.returncode == 0, run.stderr
     daemon.process.allowed.clear()
+    daemon.process.allow("refused", "connector")
     daemon.start().stop()
 
 
