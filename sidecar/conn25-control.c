@@ -61,7 +61,7 @@ usage(FILE *to)
 "  -c FILE        configuration that names runDir\n"
 "                 (default " C25_CONFIG_FILE_DEFAULT ")\n"
 "  -s SOCKET      control socket (default runDir/" C25_CONTROL_FILE ")\n"
-"  -q, --quiet    print nothing when it works\n"
+"  -q, --quiet    print nothing when it works, but what was asked for\n"
 "      --json     print lists, lookup, status and statistics as JSON\n"
 "  -h, --help     this text\n"
 "  -V, --version  version\n"
@@ -105,6 +105,32 @@ keygen(char *const *words, int count)
 		return 1;
 	}
 	return 0;
+}
+
+/* ---- verbs --------------------------------------------------------------- */
+
+static bool
+is_verb(const char *name)
+{
+	const struct verb *v;
+
+	for (v = verbs; v < verbs + VERBS; v++)
+		if (strcmp(v->name, name) == 0)
+			return true;
+	return false;
+}
+
+static int
+unknown_verb(const char *name)
+{
+	const struct verb *v;
+
+	(void)fprintf(stderr, "conn25-control: unknown verb %s: known are",
+		name);
+	for (v = verbs; v < verbs + VERBS; v++)
+		(void)fprintf(stderr, " %s,", v->name);
+	(void)fputs(" keygen\n", stderr);
+	return 1;
 }
 
 /* ---- which socket ------------------------------------------------------ */
@@ -158,8 +184,9 @@ find_run_dir(const struct options *o, char *out, size_t size)
 	return -1;
 }
 
+/* `given`: by -s. */
 static int
-connect_to(const char *path)
+connect_to(const char *path, bool given)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct timeval wait = { .tv_sec = SEND_TIMEOUT_S };
@@ -187,6 +214,8 @@ connect_to(const char *path)
 		strerror(errno), errno == EACCES ?
 		"run it as root or a member of conn25d's group" :
 		errno == EAGAIN ? "is conn25d stuck?" :
+		given ? "is conn25d running, and is this its "
+		"socket? without -s the configuration says where it is" :
 		"is conn25d running with this runDir?");
 	if (fd >= 0)
 		(void)close(fd);
@@ -305,12 +334,55 @@ print_header(const struct options *o, const char *verb)
 			(void)puts(v->columns);
 }
 
-/* Print a piece, or with -q only errors. Returns: whether that worked. */
+/* What a reply may end with, where nothing was asked for. */
+static const char done[] = "ok\n";
+
+/* A reply that is being printed. */
+struct printer {
+	FILE *to;
+	bool quiet;			/* without `done` at its end */
+	char last;			/* printed or held back, or '\n' */
+	size_t held;			/* bytes of `done`, not printed yet */
+};
+
 static bool
-print_piece(const struct options *o, FILE *to, const char *text, size_t len)
+print(struct printer *p, const char *text, size_t len)
 {
-	return (o->quiet && to == stdout) || len == 0 ||
-		fwrite(text, 1, len, to) == len;
+	return len == 0 || fwrite(text, 1, len, p->to) == len;
+}
+
+/* Print a piece, but hold back what may be `done` at the end of them all.
+ * Returns: whether that worked. */
+static bool
+print_piece(struct printer *p, const char *text, size_t len)
+{
+	if (!p->quiet)
+		return print(p, text, len);
+	for (size_t i = 0; i < len; i++) {
+		bool more = p->held == 0 ? p->last == '\n' :
+			p->held < strlen(done);
+
+		if (p->held > 0 && (!more || text[i] != done[p->held])) {
+			if (!print(p, done, p->held))
+				return false;
+			more = p->held == strlen(done);
+			p->held = 0;
+		}
+		p->last = text[i];
+		if (more && text[i] == done[p->held])
+			p->held++;
+		else if (!print(p, text + i, 1))
+			return false;
+	}
+	return true;
+}
+
+/* Nothing comes any more. */
+static bool
+print_end(struct printer *p)
+{
+	return (p->held == strlen(done) || print(p, done, p->held)) &&
+		fflush(p->to) == 0;
 }
 
 static int
@@ -320,19 +392,20 @@ print_reply(int fd, const struct options *o, const char *verb)
 	size_t len, rest;
 	ssize_t n;
 	int status;
-	FILE *to;
+	struct printer to;
 	bool ok;
 
 	tell_waiting(fd, o);
 	status = read_status(fd, buf, sizeof(buf), &len, &rest);
-	to = status == 0 ? stdout : stderr;
+	to = (struct printer){ .to = status == 0 ? stdout : stderr,
+		.quiet = o->quiet && status == 0, .last = '\n' };
 	if (status < 0)
 		return 1;
 	if (status == 1)
 		(void)fputs("error: ", stderr);
 	else
 		print_header(o, verb);
-	ok = print_piece(o, to, buf + rest, len - rest);
+	ok = print_piece(&to, buf + rest, len - rest);
 	while (ok) {
 		n = recv(fd, buf, sizeof(buf), 0);
 		if (n == 0 || (n < 0 && errno == ECONNRESET && status == 1))
@@ -345,9 +418,9 @@ print_reply(int fd, const struct options *o, const char *verb)
 				"timed out" : strerror(errno));
 			return 1;
 		}
-		ok = print_piece(o, to, buf, (size_t)n);
+		ok = print_piece(&to, buf, (size_t)n);
 	}
-	if (!ok || fflush(to) != 0) {
+	if (!ok || !print_end(&to)) {
 		(void)fprintf(stderr, "conn25-control: printing: %s\n",
 			strerror(errno));
 		return 1;
@@ -431,6 +504,8 @@ main(int argc, char **argv)
 	count = read_words(&o, words, argc - optind);
 	if (strcmp(words[0], "keygen") == 0)
 		return keygen(words, count);
+	if (!is_verb(words[0]))
+		return unknown_verb(words[0]);
 	if (o.socket == NULL) {
 		if (find_run_dir(&o, run_dir, sizeof(run_dir)) != 0)
 			return 1;
@@ -438,7 +513,7 @@ main(int argc, char **argv)
 			C25_CONTROL_FILE);
 		o.socket = path;
 	}
-	fd = connect_to(o.socket);
+	fd = connect_to(o.socket, o.socket != path);
 	if (fd < 0)
 		return 1;
 	r = send_request(fd, o.json, words, count) == 0 ?

@@ -7,6 +7,8 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "json.h"
@@ -40,6 +42,32 @@ roles(const struct c25_report_status *s)
 	return s->connector ? "connector" : "none";
 }
 
+/* An item of an array of texts. */
+static void
+json_line(struct c25_buf *out, const char *line, size_t len)
+{
+	char *text = strndup(line, len);
+
+	if (out->data[out->len - 1] != '[')
+		c25_buf_lit(out, ",");
+	c25_json_string(out, text);
+	free(text);
+}
+
+/* An array of what has a line each. */
+static void
+json_lines(struct c25_buf *out, const char *key, const char *line)
+{
+	c25_json_raw(out, key, "[");
+	while (*line != '\0') {
+		size_t len = strcspn(line, "\n");
+
+		json_line(out, line, len);
+		line += len + (line[len] != '\0');
+	}
+	c25_buf_lit(out, "]");
+}
+
 static void
 status_json(struct c25_buf *out, const struct c25_report_status *s)
 {
@@ -67,10 +95,8 @@ status_json(struct c25_buf *out, const struct c25_report_status *s)
 	c25_json_member(out, "admin", *s->admin == '\0' ? NULL : s->admin);
 	c25_json_raw(out, "ready", "%s", *s->not_ready == '\0' ? "true" :
 		"false");
-	c25_json_member(out, "notReady", *s->not_ready == '\0' ? NULL :
-		s->not_ready);
-	c25_json_member(out, "degraded", *s->degraded == '\0' ? NULL :
-		s->degraded);
+	json_lines(out, "notReady", s->not_ready);
+	json_lines(out, "degraded", s->degraded);
 	c25_json_raw(out, "uptime", "%" PRIu64, s->uptime_s);
 	c25_json_raw(out, "pid", "%ld", s->pid);
 	c25_buf_lit(out, "}\n");

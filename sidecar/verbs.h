@@ -38,7 +38,7 @@
 		"policy, assignments and mappings of a name or address") \
 	V(drop, "NAME|IP", 0, "", \
 		"forget assignments and mappings of a name or address") \
-	V(dump_state, "", 0, "", \
+	V(dump_state, "", 1, "", \
 		"everything as JSON, as Tailscale's conn25 shows it") \
 	V(verbosity, "N", 0, "", \
 		"0 errors, 1 operation (default), 2 detail, 3 to 5 requests") \

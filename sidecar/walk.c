@@ -132,6 +132,33 @@ filter_value(struct filter *f)
 	}
 }
 
+/* Has the configuration what a filter names? What it shows without one is
+ * "-". */
+static bool
+is_configured(const struct c25_config *cfg, const struct filter *f)
+{
+	size_t i;
+
+	if (strcmp(f->text, "-") == 0)
+		return true;
+	switch (f->key) {
+	case BY_APP:
+		return c25_config_app_find(cfg, f->text) != C25_APP_NONE;
+	case BY_CONNECTOR:
+		for (i = 0; i < cfg->connector_count; i++)
+			if (strcmp(cfg->connectors[i].name, f->text) == 0)
+				return true;
+		return false;
+	case BY_PEER:
+		for (i = 0; i < cfg->peer_count; i++)
+			if (strcmp(cfg->peers[i].name, f->text) == 0)
+				return true;
+		return false;
+	default:
+		return true;
+	}
+}
+
 /* Is `key` one of the blank-separated words? */
 static bool
 is_word(const char *words, const char *key)
@@ -183,6 +210,11 @@ filters_read(struct walk *w, const char *keys, struct c25_control_reply *r)
 		if (want != NULL) {
 			c25_control_fail(r, "%s %s=%s: %s must be %s",
 				w->verb, word, f->text, word, want);
+			return false;
+		}
+		if (!is_configured(w->d->cfg, f)) {
+			c25_control_fail(r, "%s %s=%s: the configuration has "
+				"no such %s", w->verb, word, f->text, word);
 			return false;
 		}
 	}

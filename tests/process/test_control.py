@@ -52,7 +52,7 @@ def domains(world, *filters):
 @pytest.mark.parametrize("filters, wanted", [
     (["app=wiki"], ["v4.wiki.corp.example", "wiki.corp.example"]),
     (["app=bulk"], ["n0001.bulk.example"]),
-    (["app=none"], []),
+    (["app=-"], []),
     (["domain=WIKI.corp.example."], ["wiki.corp.example"]),
     (["domain=*.wiki.corp.example"],
      ["v4.wiki.corp.example", "wiki.corp.example"]),
@@ -60,7 +60,7 @@ def domains(world, *filters):
     (["state=ready", "app=bulk"], ["n0001.bulk.example"]),
     (["state=pending"], []),
     (["connector=office-1", "app=bulk"], ["n0001.bulk.example"]),
-    (["connector=office-2"], []),
+    (["connector=-"], []),
     (["address=100.64.0.0/16", "app=bulk"], ["n0001.bulk.example"]),
     (["address=192.0.2.1"], []),
 ])
@@ -87,7 +87,7 @@ def test_list_mappings_filters(filled):
     every = mappings(filled)
     bulk = mappings(filled, "app=bulk", "peer=edge-1")
     assert bulk and set(bulk) == {m for m in every if m.endswith(" bulk")}
-    assert mappings(filled, "peer=nobody") == []
+    assert mappings(filled, "peer=-") == []
     transit = bulk[0].split()[1]
     assert mappings(filled, f"address={transit}") == [bulk[0]]
 
@@ -147,8 +147,9 @@ def test_json_says_what_the_text_says(filled):
     assert found["assignments.current"] == stats["assignments.current"]
     status = json.loads(client.control("status", "--json"))
     assert status["pid"] == client.process.pid and status["ready"] is True
+    assert status["notReady"] == []
     assert json.loads(client.control(
-        "list_assignments", "--json", "app=none")) == []
+        "list_assignments", "--json", "app=-")) == []
 
 
 def test_lookup_as_json(filled):
@@ -166,12 +167,90 @@ def test_lookup_as_json(filled):
         "--json", "lookup", "192.0.2.7").returncode == 1
 
 
-def test_quiet_prints_nothing_unless_it_fails(filled):
+@pytest.mark.parametrize("words", [
+    ["status"], ["stats_noreset"], ["list_assignments"], ["list_connectors"],
+    ["list_assignments", "--json"], ["lookup", "wiki.corp.example"],
+    ["dump_state"]])
+def test_quiet_prints_what_was_asked_for(filled, words):
+    def steady(text):   # what is told of time, and is another one each time
+        return re.sub(r"[0-9]+", "0", text)
     path = os.path.join(filled.client.run_dir, "control.sock")
-    result = run(CONTROL, "-q", "-s", path, "status")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    loud = run(CONTROL, "-s", path, *words)
+    quiet = run(CONTROL, "-q", "-s", path, *words)
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert loud.stdout and steady(quiet.stdout) == steady(loud.stdout)
+
+
+def test_quiet_leaves_out_ok(filled):
+    path = os.path.join(filled.client.run_dir, "control.sock")
+    for words in ["verbosity", "1"], ["reload"]:
+        assert run(CONTROL, "-s", path, *words).stdout.endswith("ok\n")
+        result = run(CONTROL, "-q", "-s", path, *words)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout == ""
     result = run(CONTROL, "--quiet", "-s", path, "lookup", "plain.example")
     assert result.returncode == 1 and "plain.example" in result.stderr
+
+
+@pytest.mark.parametrize("pieces", [
+    [b"ok\na 1\nok\n"], [b"ok\na 1\no", b"k", b"\n"],
+    [b"ok", b"\na 1\nok\n"]])
+@pytest.mark.parametrize("tail, printed", [
+    (b"", "a 1\n"), (b"ok\n", "a 1\nok\n"), (b"ok", "a 1\nok\nok"),
+    (b"o", "a 1\nok\no"), (b"okay\n", "a 1\nok\nokay\n")])
+def test_quiet_looks_at_the_end_only(tmp_path, pieces, tail, printed):
+    """However a reply is cut."""
+    path = str(tmp_path / "control.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(1)
+        with subprocess.Popen([CONTROL, "-q", "-s", path, "status"],
+                              stdout=subprocess.PIPE, text=True) as process:
+            connection, _ = listener.accept()
+            connection.recv(1024)
+            for piece in [*pieces, tail]:
+                connection.sendall(piece)
+            connection.close()
+            assert process.communicate(timeout=scaled(10))[0] == printed
+            assert process.returncode == 0
+
+
+def test_a_wrong_verb_needs_no_conn25d(tmp_path):
+    result = run(CONTROL, "-s", str(tmp_path / "none"), "statsu")
+    assert result.returncode == 1
+    assert result.stderr.startswith("conn25-control: unknown verb statsu: "
+                                    "known are status, stats,")
+    assert verbs() <= set(re.split(r"[ ,\n]+", result.stderr))
+
+
+def test_a_socket_that_is_missing(tmp_path):
+    conf = tmp_path / "conn25.json"
+    conf.write_text(json.dumps({"runDir": str(tmp_path)}))
+    given = run(CONTROL, "-s", str(tmp_path / "none"), "status")
+    found = run(CONTROL, "-c", str(conf), "status")
+    assert given.returncode == found.returncode == 1
+    assert "is this its socket?" in given.stderr
+    assert "runDir" not in given.stderr
+    assert "is conn25d running with this runDir?" in found.stderr
+
+
+@pytest.mark.parametrize("who, verb, word", [
+    ("client", "list_assignments", "app=nosuch"),
+    ("client", "list_assignments", "connector=nosuch"),
+    ("connector", "list_mappings", "app=nosuch"),
+    ("connector", "list_mappings", "peer=nosuch")])
+def test_lists_of_what_is_not_configured_are_errors(filled, who, verb, word):
+    daemon = getattr(filled, who)
+    result = daemon.control_run(verb, word)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (f"error: {verb} {word}: the configuration has no "
+                             f"such {word.split('=')[0]}\n")
+    assert daemon.control(verb, word.replace("nosuch", "-")) == ""
+
+
+def test_dump_state_is_json_whether_or_not_that_is_said(filled):
+    assert json.loads(filled.client.control("dump_state", "--json")) \
+        .keys() == json.loads(filled.client.control("dump_state")).keys()
 
 
 def test_lists_have_a_header_on_a_terminal_only(filled):
@@ -473,6 +552,10 @@ def test_status_of_a_client_alone(keeper):
     daemon.process.allow("refused", "connector")
     wait_for(lambda: "ready: no: app wiki: none of its connectors answers"
              in daemon.control("status"), "the connector to be missed")
+    reasons = json.loads(daemon.control("status", "--json"))["notReady"]
+    assert "app wiki: none of its connectors answers" in \
+        [reason[:40] for reason in reasons], reasons
+    assert not any("\n" in reason for reason in reasons)
     assert daemon.stat("apps.down") == 3
     assert daemon.stat("ready") == 0
 
