@@ -242,21 +242,33 @@ check_listeners(struct c25_config_reader *r)
 			cfg->peer_count ? "peers" : "each peer");
 }
 
+/* Which apps peers may use, for free(); NULL: no memory. */
+static bool *
+apps_of_peers(struct c25_config_reader *r)
+{
+	const struct c25_config *cfg = r->cfg;
+	bool *used = calloc(cfg->app_count + 1, sizeof(*used));
+
+	if (used == NULL) {
+		r->no_memory = true;
+		return NULL;
+	}
+	for (size_t i = 0; i < cfg->peer_count; i++)
+		for (size_t j = 0; j < cfg->peers[i].app_count; j++)
+			used[cfg->peers[i].apps[j]] = true;
+	return used;
+}
+
 /* An app whose list is no limit; who verifies has another one. */
 static void
 check_open_apps(struct c25_config_reader *r)
 {
 	const struct c25_config *cfg = r->cfg;
-	bool *used = calloc(cfg->app_count + 1, sizeof(*used));
+	bool *used = apps_of_peers(r);
 	char shown[C25_SHOWN_MAX], text[2 * C25_ADDR_TEXT_MAX];
 
-	if (used == NULL) {
-		r->no_memory = true;
+	if (used == NULL)
 		return;
-	}
-	for (size_t i = 0; i < cfg->peer_count; i++)
-		for (size_t j = 0; j < cfg->peers[i].app_count; j++)
-			used[cfg->peers[i].apps[j]] = true;
 	for (size_t i = 0; i < cfg->app_count; i++) {
 		const struct c25_config_app *app = &cfg->apps[i];
 
@@ -275,6 +287,22 @@ check_open_apps(struct c25_config_reader *r)
 					text);
 		}
 	}
+	free(used);
+}
+
+/* An app that no name leads to, be it of this host's clients or of peers. */
+static void
+check_unnamed_apps(struct c25_config_reader *r)
+{
+	const struct c25_config *cfg = r->cfg;
+	bool *used = apps_of_peers(r);
+	char shown[C25_SHOWN_MAX];
+
+	for (size_t i = 0; used != NULL && i < cfg->app_count; i++)
+		if (!used[i] && cfg->apps[i].domain_count == 0)
+			advise_at(r, cfg->apps[i].at, "app \"%s\": has no "
+				"\"domains\": no name leads to it, add them",
+				c25_config_shown(shown, cfg->apps[i].name));
 	free(used);
 }
 
@@ -297,6 +325,7 @@ check_client(struct c25_config_reader *r)
 	}
 	check_transit_sizes(r, false);
 	check_transit_sizes(r, true);
+	check_unnamed_apps(r);
 	if (cfg->dns.max_ttl_s == 0)
 		advise_at(r, r->max_ttl_at, "maxTTL: 0 lets nobody keep an "
 			"answer, so that each connection begins with a query: "

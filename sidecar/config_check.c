@@ -458,6 +458,15 @@ text_find_cmp(const void *key, const void *item)
 	return strcmp(key, *(const char *const *)item);
 }
 
+static bool
+is_connector(const struct c25_config *cfg, const char *name)
+{
+	for (size_t i = 0; i < cfg->connector_count; i++)
+		if (strcmp(cfg->connectors[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Warn of tags in apps that nobody has. */
 static void
 check_tags(struct c25_config_reader *r)
@@ -488,9 +497,15 @@ check_tags(struct c25_config_reader *r)
 					"is configured: add \"connectors\"");
 		} else if (bsearch(ref->text, tags, used, sizeof(*tags),
 		    text_find_cmp) == NULL) {
-			warn_at(r, ref->at, "tag \"%s\": no connector has "
-				"it: add it to the \"tags\" of one",
-				c25_config_shown(shown, ref->text));
+			(void)c25_config_shown(shown, ref->text);
+			if (is_connector(cfg, ref->text))
+				warn_at(r, ref->at, "tag \"%s\": is the name "
+					"of a connector, and no tag: add it "
+					"to the \"tags\" of that one", shown);
+			else
+				warn_at(r, ref->at, "tag \"%s\": no "
+					"connector has it: add it to the "
+					"\"tags\" of one", shown);
 		}
 	}
 	free(tags);

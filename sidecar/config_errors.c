@@ -48,10 +48,12 @@ c25_config_errors_settle(struct c25_config_errors *errs, const char *text,
 		size_t at = e.at;
 		size_t j = i;
 
-		if (at == C25_AT_FILE)
+		if (at == C25_AT_FILE) {
 			e.at = 0;
-		else
+		} else {
 			c25_jsonc_position(text, len, at, &e.line, &e.column);
+			c25_config_error_place(&e, text, len);
+		}
 		for (; j > 0 && errs->items[j - 1].at > e.at; j--)
 			errs->items[j] = errs->items[j - 1];
 		errs->items[j] = e;

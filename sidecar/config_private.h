@@ -5,6 +5,7 @@
  *
  *   config.c         load, free, and the questions of config.h
  *   config_errors.c  collecting what is wrong
+ *   config_where.c   which key of the file a message is about
  *   config_text.c    texts judged one by one: domains, URLs, ranges, keys
  *   config_reader.c  reading a cJSON tree by tables of keys
  *   config_read.c    the tables: cJSON tree -> struct c25_config
@@ -37,6 +38,10 @@ void c25_config_error_add(struct c25_config_errors *errs, size_t at,
 /* Put them in the order of the file and find their lines and columns. */
 void c25_config_errors_settle(struct c25_config_errors *errs,
 	const char *text, size_t len);
+
+/* Let the message begin with the whole path of its key, config_where.c. */
+void c25_config_error_place(struct c25_config_error *e, const char *text,
+	size_t len);
 
 #define C25_SHOWN_MAX 96
 

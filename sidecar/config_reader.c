@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #define PATH_BYTES_MAX 1024
+#define NAME_MAX_BYTES 63	/* that look like a key */
 #define KEYS_MAX 24		/* keys that one object can have */
 
 /* ---- where we are, and what is wrong there ------------------------------ */
@@ -153,21 +154,68 @@ c25_reader_number(struct c25_config_reader *r, const cJSON *json, long min,
 
 /* ---- objects and arrays ------------------------------------------------- */
 
+/* How many letters have to be changed, put in or left out, in either case of
+ * them; of names that aren't long. Ref: Wagner and Fischer, 1974. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t n = strlen(b), row[NAME_MAX_BYTES + 1];
+
+	if (n > NAME_MAX_BYTES || strlen(a) > NAME_MAX_BYTES)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i] != '\0'; i++) {
+		size_t corner = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < n; j++) {
+			size_t d = corner + (strncasecmp(a + i, b + j, 1) != 0);
+
+			corner = row[j + 1];
+			if (corner + 1 < d)
+				d = corner + 1;
+			if (row[j] + 1 < d)
+				d = row[j] + 1;
+			row[j + 1] = d;
+		}
+	}
+	return row[n];
+}
+
+/* The key that was meant, if one is near enough; NULL: none. */
+static const char *
+meant(const char *name, const struct c25_reader_key *keys, size_t n)
+{
+	size_t len = strlen(name), best = len > 4 ? 3 : len > 2 ? 2 : 1;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t d = distance(name, keys[i].name);
+
+		if (d < best) {
+			best = d;
+			found = keys[i].name;
+		}
+	}
+	return found;
+}
+
 static void
 unknown_key(struct c25_config_reader *r, const char *name,
 	const struct c25_reader_key *keys, size_t n)
 {
 	char shown[C25_SHOWN_MAX], known[200] = "";
+	const char *near = meant(name, keys, n);
 	size_t used = 0;
 
 	(void)c25_config_shown(shown, name);
+	if (near != NULL) {
+		c25_config_error_add(r->errs, here_key(r), false,
+			"%s: unknown key: did you mean \"%s\"?", shown, near);
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
-		if (strcasecmp(keys[i].name, name) == 0) {
-			c25_config_error_add(r->errs, here_key(r), false,
-				"%s: unknown key: did you mean \"%s\"?",
-				shown, keys[i].name);
-			return;
-		}
 		used += (size_t)snprintf(known + used, sizeof(known) - used,
 			"%s%s", i == 0 ? "" : i + 1 == n ? " and " : ", ",
 			keys[i].name);

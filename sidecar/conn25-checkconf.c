@@ -273,6 +273,10 @@ check_who(const struct c25_config *cfg, uid_t *uid)
 			"error" : "warning", err.text);
 	if (!root)
 		return 0;
+	if (cfg->user == NULL)
+		(void)fprintf(stderr, "%s: warning: user: conn25d started by "
+			"root runs as root: make a user for it and name that "
+			"in \"user\"\n", cfg->file);
 	if (r == 0 && cfg->user != NULL)
 		*uid = found;
 	if (r != 0 || g != 0)

@@ -142,7 +142,8 @@ START_TEST(sample_placeholder)
 	ck_assert_ptr_null(cfg);
 	ck_assert_uint_eq(c25_config_error_count(&errs), 2);
 	ck_assert_str_eq(c25_config_error_line(&errs, 0, line), "f:17:20: "
-		"error: publicKey \"\xe2\x80\xa6\": is not base64: an "
+		"error: "
+		"connectors[0].publicKey \"\xe2\x80\xa6\": is not base64: an "
 		"Ed25519 public key is 44 characters, the last of them '='");
 	ck_assert_uint_eq(errs.items[1].line, 22);
 	ck_assert_str_eq(c25_config_error_line(&errs, 2, line), "");

@@ -7,6 +7,7 @@
  */
 
 #include "sidecar/config.h"
+#include "tests/unit/config_said.h"
 #include "tests/unit/suite.h"
 
 #define KEY_TEXT "JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="
@@ -147,6 +148,13 @@ static const struct {
 	{ SERVE(OFFICE, "@@'::/0'", "", ""),
 		"app \"a\": destinations ::/0 are no limit" },
 	{ USUAL ", 'dns': { 'maxTTL': @@0 } }", "maxTTL: 0 lets nobody" },
+	/* what nothing leads to */
+	{ "{ 'pools': { 'v4MagicIPPool': ['100.64.0.0/16'], "
+		"'v4TransitIPPool': ['169.254.64.0/18'] }, 'apps': [{ "
+		"'name': 'a', 'domains': ['a.example'], 'connectors': ['*'] "
+		"}, { 'name': @@'b', 'connectors': ['*'] }], 'connectors': "
+		"[{ 'name': 'c', 'url': 'http://10.9.0.2:8025' }] }",
+		"app \"b\": has no \"domains\"" },
 };
 
 START_TEST(advice)
@@ -158,8 +166,7 @@ START_TEST(advice)
 	e = &errs.items[0];
 	ck_assert(e->warning);
 	ck_assert_uint_eq(errs.errors, 0);
-	ck_assert_msg(strstr(e->text, advice_rows[_i].says) != NULL, "%s",
-		e->text);
+	ck_assert_msg(is_said(e->text, advice_rows[_i].says), "%s", e->text);
 	ck_assert_uint_eq(e->line, line);
 	ck_assert_uint_eq(e->column, column);
 }
@@ -206,7 +213,9 @@ static const char *const usual_rows[] = {
 	/* on a client that is no connector it means nothing */
 	"{ 'pools': { 'v4MagicIPPool': ['100.64.0.0/16'], "
 		"'v4TransitIPPool': ['169.254.64.0/18'] }, 'apps': [{ "
-		"'name': 'a', 'destinations': ['0.0.0.0/0'] }] }",
+		"'name': 'a', 'domains': ['a.example'], 'connectors': ['*'], "
+		"'destinations': ['0.0.0.0/0'] }], 'connectors': [{ 'name': "
+		"'c', 'url': 'http://10.9.0.2' }] }",
 	USUAL ", 'dns': { 'maxTTL': 1 } }",
 	/* whom to ask for the connector's name */
 	USUAL ", 'resolver': {}, 'connectors': [{ 'name': 'c', 'url': "

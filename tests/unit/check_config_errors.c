@@ -31,7 +31,7 @@ static const struct bad_row bad_rows[] = {
 	{ CLIENT("], 'log': { 'to': @@'journal' }"), "to: must be \"stderr\" "
 		"or \"syslog\"" },
 	/* keys */
-	{ CLIENT("], @@'poools': 1"), "poools: unknown key: known here are "
+	{ CLIENT("], @@'zebra': 1"), "zebra: unknown key: known here are "
 		"runDir, stateDir, user, group, pools, apps, connectors, self, "
 		"listen, limits, peers, resolver, dns, table, datapath, "
 		"unbound and log" },

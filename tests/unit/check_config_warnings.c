@@ -26,6 +26,10 @@ static const struct bad_row warning_rows[] = {
 	{ CLIENT("{ 'name': 'a', 'connectors': ['t', @@'u'] }], "
 		"'connectors': [{ 'name': 'c', 'tags': ['t'], " URL " }]"),
 		"tag \"u\": no connector has it" },
+	{ CLIENT("{ 'name': 'a', 'connectors': ['t', @@'c'] }], "
+		"'connectors': [{ 'name': 'c', 'tags': ['t'], " URL " }]"),
+		"tag \"c\": is the name of a connector, and no tag: add it "
+		"to the \"tags\" of that one" },
 	{ CLIENT("{ 'name': 'a', 'connectors': [@@'*'] }]"),
 		"connectors \"*\": none is configured" },
 	{ "{ 'apps': [], 'pools': { 'v6MagicIPPool': [@@'fd00::/64'] } }",
