@@ -748,4 +748,4 @@ def test_bad_public_key_is_reported(keeper):
     run = subprocess.run([CHECKCONF, path], text=True, check=False,
                          capture_output=True, timeout=scaled(10))
     assert run.returncode == 1
-    assert 'publicKey "AAAA": is 3 bytes in base64' in run.stderr
+    assert 'publicKey[0] "AAAA": is 3 bytes in base64' in run.stderr

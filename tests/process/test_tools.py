@@ -246,13 +246,24 @@ def test_checkconf_warns_of_what_is_seldom_meant(keeper, tmp_path):
     result = run(CHECKCONF, write(tmp_path, config))
     assert result.returncode == 0, result
     for what in ("8.8.8.0/24 are addresses of the Internet",
-                 "v4TransitIPPool: has 256 addresses",
-                 "maxTTL: 0 lets nobody", "admin: http://0.0.0.0"):
+                 "pools.v4TransitIPPool[0]: has 256 addresses",
+                 "dns.maxTTL: 0 lets nobody",
+                 "listen.admin: http://0.0.0.0"):
         assert re.search(r"conn25\.json:\d+:\d+: warning: .*" +
                          re.escape(what), result.stderr), result.stderr
     daemon = Conn25d(keeper, "conn25d", config).start()
     daemon.process.allow("connector")
     assert "maxTTL" not in daemon.process.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_checkconf_warns_root_of_a_file_without_user(tmp_path):
+    """As conn25d does."""
+    what = "warning: user: conn25d started by root runs as root"
+    config = client_config(8025)
+    assert what in run(CHECKCONF, write(tmp_path, config)).stderr
+    result = run(CHECKCONF, write(tmp_path, dict(config, user="nobody")))
+    assert what not in result.stderr
 
 
 # ---- where conn25d logs -----------------------------------------------------
