@@ -18,6 +18,13 @@ c25_cause_key(const char *app, uint8_t code, uint8_t more)
 	return hash != 0 ? hash : 1;
 }
 
+/* One in four: who comes first each time shall not have all places. */
+static bool
+is_drawn(uint64_t key, uint64_t now_ms)
+{
+	return ((key ^ now_ms) * 0x9e3779b97f4a7c15u) >> 62 == 0;
+}
+
 bool
 c25_cause_due(struct c25_cause causes[static C25_CAUSES], uint64_t key,
 	uint64_t now_ms, uint64_t *count)
@@ -31,9 +38,13 @@ c25_cause_due(struct c25_cause causes[static C25_CAUSES], uint64_t key,
 			oldest = &causes[i];
 	}
 	if (c == NULL) {
-		/* too many at a time: the rest is told as their time is over */
 		if (oldest->key != 0 &&
-		    now_ms - oldest->told_ms < C25_CAUSE_MS)
+		    now_ms - oldest->told_ms < C25_CAUSE_MS) {
+			for (int i = 0; i < C25_CAUSES; i++)
+				causes[i].crowded = true;
+			return false;
+		}
+		if (oldest->crowded && !is_drawn(key, now_ms))
 			return false;
 		c = oldest;
 		*c = (struct c25_cause){ .key = key };
@@ -41,6 +52,11 @@ c25_cause_due(struct c25_cause causes[static C25_CAUSES], uint64_t key,
 	c->untold++;
 	if (c->told_ms != 0 && now_ms - c->told_ms < C25_CAUSE_MS)
 		return false;
+	if (c->crowded) {
+		/* it has had its turn */
+		*c = (struct c25_cause){ .crowded = true };
+		return false;
+	}
 	*count = c->untold;
 	c->told_ms = now_ms;
 	c->untold = 0;

@@ -10,7 +10,8 @@
  *
  * Rules
  *   time       a cause is told of once in C25_CAUSE_MS.
- *   bounds     C25_CAUSES in that time; of more, some are told of later.
+ *   bounds     C25_CAUSES in that time; if there are more, which of them is
+ *              drawn anew each time.
  *   names      a cause is known by its key alone, so that it outlives the
  *              configuration that it comes from.
  */
@@ -28,6 +29,7 @@ struct c25_cause {
 	uint64_t key;			/* 0: this place is free */
 	uint64_t told_ms;		/* 0: never */
 	uint64_t untold;		/* since */
+	bool crowded;			/* others wait for a place */
 };
 
 /* Of an app, the code it is refused with, and what there is beside these.

@@ -18,7 +18,8 @@ static const char *const remedies[C25_WIRE_CODES] = {
 	[C25_WIRE_UNKNOWN_APP] = "add that app to \"apps\" there, or correct "
 		"its name here",
 	[C25_WIRE_FORBIDDEN] = "add that app to the \"apps\" of this host's "
-		"entry in \"peers\" there",
+		"entry in \"peers\" there; if \"apps\" there has no such "
+		"app, add it, or correct its name here",
 };
 
 void

@@ -157,16 +157,18 @@ START_TEST(many_causes_are_bounded)
 	unsigned told[3 * C25_CAUSES] = { 0 }, all = 0;
 	uint64_t count = 0;
 
-	for (uint64_t t = 1000; t < 1000 + 3600000; t += 1000)
+	/* a day, in tens of seconds */
+	for (uint64_t t = 1000; t < 1000 + 86400000; t += 10000)
 		for (uint8_t i = 0; i < 3 * C25_CAUSES; i++)
 			if (c25_cause_due(causes, c25_cause_key("wiki", 6, i),
 			    t, &count)) {
 				told[i]++;
 				all++;
 			}
-	ck_assert_uint_le(all, 6 * C25_CAUSES);
-	ck_assert_uint_ge(all, 5 * C25_CAUSES);
-	ck_assert_uint_ge(told[0], 1);
+	ck_assert_uint_le(all, 144 * C25_CAUSES);
+	ck_assert_uint_ge(all, 100 * C25_CAUSES);
+	for (unsigned i = 0; i < 3 * C25_CAUSES; i++)
+		ck_assert_uint_ge(told[i], 1);
 	/* another app, code or what is beside them is another cause */
 	memset(causes, 0, sizeof(causes));
 	ck_assert(c25_cause_due(causes, c25_cause_key("w", 1, 0), 1, &count));
