@@ -42,6 +42,7 @@ struct c25_forwarding {
 					 * it is told once more */
 	struct c25_forwards found;	/* in the file, by prepare() */
 	bool write;			/* next.file.new has been written */
+	bool elsewhere;			/* next.file isn't now.file */
 	struct c25_forwards former;	/* what Unbound may have besides */
 	struct c25_forwards listed;	/* of ours, what it has */
 	enum state state;
@@ -139,6 +140,31 @@ directory_sync(const char *path)
 	(void)close(fd);
 }
 
+/* The directory of a path. Returns: whether it is there. */
+static bool
+directory_stat(const char *path, struct stat *st)
+{
+	char *copy = strdup(path);
+	bool there = copy != NULL && stat(dirname(copy), st) == 0;
+
+	free(copy);
+	return there;
+}
+
+/* Do two paths name one file, as below /run and /var/run? It needn't be there;
+ * what a link of that name leads to doesn't matter, as it is replaced. */
+static bool
+same_place(const char *a, const char *b)
+{
+	struct stat in_a, in_b;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return strcmp(strrchr(a, '/'), strrchr(b, '/')) == 0 &&
+		directory_stat(a, &in_a) && directory_stat(b, &in_b) &&
+		in_a.st_dev == in_b.st_dev && in_a.st_ino == in_b.st_ino;
+}
+
 /* Where a new one is written. Owns: the caller frees it. */
 static char *
 file_beside(const char *path)
@@ -166,6 +192,8 @@ file_prepare(struct c25_forwarding *f, const struct c25_config *cfg,
 	char *beside = file_beside(f->next.file);
 	int r = file_read(f->next.file, &old);
 
+	f->elsewhere = f->now.file != NULL &&
+		!same_place(f->now.file, f->next.file);
 	c25_forwards_text(&f->next.zones, cfg->file, &text);
 	if (beside == NULL || text.failed || r == -ENOMEM) {
 		r = c25_fail(err, -ENOMEM, "unbound: out of memory");
@@ -177,15 +205,16 @@ file_prepare(struct c25_forwarding *f, const struct c25_config *cfg,
 		r = c25_fail(err, -EEXIST, "unbound.includeFile: %s: is there "
 			"and not from conn25d: name another file, or remove "
 			"it", f->next.file);
-	} else if (old.len != text.len ||
+	} else if (f->elsewhere || old.len != text.len ||
 	    memcmp(old.data, text.data, text.len) != 0) {
+		/* what leads to the file of before will be empty */
 		r = file_write(beside, &text);
 		f->write = r == 0;
 		if (r != 0)
 			r = cannot_write(f->next.file, r, err);
 	}
-	/* at the start: what an earlier conn25d had Unbound read */
-	if (r == 0 && old.len > 0 && f->now.file == NULL &&
+	/* what an earlier conn25d had Unbound read */
+	if (r == 0 && old.len > 0 && (f->now.file == NULL || f->elsewhere) &&
 	    c25_forwards_parse(&f->found, old.data, old.len) != 0)
 		c25_log(C25_LOG_INFO, "unbound.includeFile: %s: has been "
 			"changed: zones that were in it only stay until "
@@ -217,6 +246,8 @@ file_leave(struct c25_forwarding *f)
 			r = -errno;
 			(void)unlink(beside);
 		}
+		if (r == 0)
+			directory_sync(f->now.file);
 	}
 	if (r == 0)
 		c25_log(C25_LOG_INFO, "unbound.includeFile: %s: is no longer "
@@ -236,8 +267,8 @@ file_commit(struct c25_forwarding *f)
 {
 	char *beside;
 
-	if (f->now.file != NULL && (f->next.file == NULL ||
-	    strcmp(f->now.file, f->next.file) != 0))
+	/* first: this may be what the new one leads to */
+	if (f->now.file != NULL && (f->next.file == NULL || f->elsewhere))
 		file_leave(f);
 	if (!f->write)
 		return;

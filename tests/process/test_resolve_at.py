@@ -522,6 +522,57 @@ def test_a_directory_that_is_not_there(place):
     world.magic(NAME)
 
 
+# ---- other names, other Unbounds ---------------------------------------------
+
+def reload_with(place, **section):
+    """Reload with these keys of "unbound", and no others."""
+    client = place.world.client
+    client.configure(dict(client.config, unbound=section))
+    assert client.reload().endswith("ok\n")
+
+
+def test_the_same_file_by_another_name(place):
+    """As /var/run is /run: it isn't another file, and stays in use."""
+    world = place.build()
+    place.wait_told()
+    link = os.path.dirname(place.file) + "-link"
+    os.symlink(os.path.dirname(place.file), link)
+    before = os.stat(place.file).st_ino, place.text()
+    told = world.client.stat("resolve.changes")
+    reload_with(place, controlSocket=place.socket,
+                includeFile=os.path.join(link, INCLUDE))
+    place.wait_told()
+    assert (os.stat(place.file).st_ino, place.text()) == before
+    assert "is no longer written" not in world.client.process.log()
+    assert world.client.stat("resolve.changes") == told
+    # It is still the one that is written, by its new name.
+    os.unlink(link)
+    os.symlink(world.keeper.sub("elsewhere"), link)
+    place.reload(place.app())
+    with open(os.path.join(link, INCLUDE), encoding="ascii") as file:
+        assert file.read() == before[1]
+
+
+@pytest.mark.parametrize("way", ["elsewhere", "beside", "leads there"])
+def test_another_file(place, way):
+    """The old one is emptied, and not the new one, whatever it was."""
+    world = place.build()
+    place.wait_told()
+    before = place.text()
+    other = os.path.join(world.keeper.sub("other") if way == "elsewhere" else
+                         os.path.dirname(place.file), "other.conf")
+    if way == "leads there":
+        os.symlink(place.file, other)
+    reload_with(place, controlSocket=place.socket, includeFile=other)
+    place.wait_told()
+    assert "forward-zone" not in place.text()
+    assert not os.path.islink(other)
+    with open(other, encoding="ascii") as file:
+        assert file.read() == before
+    assert sorted(os.listdir(os.path.dirname(other))) == (
+        ["other.conf"] if way == "elsewhere" else [INCLUDE, "other.conf"])
+
+
 # ---- the file ----------------------------------------------------------------
 
 def test_unbound_checkconf_takes_it(place):
