@@ -133,6 +133,28 @@ START_TEST(directories_are_synced)
 }
 END_TEST
 
+/* Nothing is left where nothing was taken. */
+START_TEST(cancelled)
+{
+	struct c25_error err = { "" };
+	struct c25_config *cfg = parse("{ 'pools': { 'v4MagicIPPool': "
+		"['100.64.0.0/16'], 'v4TransitIPPool': ['169.254.64.0/18'] }, "
+		"'unbound': { 'controlSocket': '/nonexistent' }, "
+		"'apps': [] }");
+
+	for (int i = 0; i < 3; i++) {
+		have("a/f.conf");
+		ck_assert_int_eq(c25_forwarding_prepare(f, cfg, &err), 0);
+		c25_forwarding_cancel(f);
+		ck_assert_int_eq(c25_forwarding_prepare(f, cfg, &err), 0);
+		ck_assert_int_eq(c25_forwarding_prepare(f, cfg, &err), 0);
+		if (i == 1)
+			c25_forwarding_commit(f);
+	}
+	c25_config_free(cfg);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -141,6 +163,7 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, directories_are_synced);
+	tcase_add_test(tc, cancelled);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
