@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * forwarding.h - sees to it that Unbound asks the right servers for apps with
- * "resolveAt": writes the include file that it reads at its start, and tells
- * it what has changed while it runs. What is to be written and told is
- * decided in forwards.h, how it is told is in unbound_control.h.
+ * "resolveAt": writes the include file that it reads at its start, and has it
+ * told what has changed while it runs. What is to be written and told is
+ * decided in forwards.h, telling one Unbound is teller.h.
  *
  * Example (daemon.c):
  *	r = c25_forwarding_new(loop, &f);
@@ -14,17 +14,17 @@
  *	c25_forwarding_arrived(f, n);	Unbound may have begun anew
  *
  * Rules
- *   truth      what Unbound has is asked of it each time (list_forwards), so
- *              that it doesn't matter who has restarted when. Only zones
- *              that are or were in our configuration or file are touched.
- *   failure    is told once, and tried again after a second, then less and
- *              less often, up to each minute; at once when the module comes
+ *   others'    only zones that are or were in our configuration or file are
+ *              touched.
+ *   failure    is tried again, see teller.h; at once when the module comes
  *              back.
  *   file       replaced as a whole, and only when it has changed.
- *   leaving    a socket that is configured no more is told once more, of the
- *              zones that Unbound is not to have any longer; a file that
- *              isn't is emptied. Where there is no Unbound this is over, else
- *              it is tried for a minute.
+ *   leaving    a socket that is configured no more, or another one in its
+ *              place, is told once more, of the zones that Unbound is not to
+ *              have any longer, while the new one is told; a file that isn't
+ *              is emptied. Both at a reload: what was configured before a
+ *              start isn't known. Another spelling (/var/run) is the same
+ *              socket or file.
  *   threads    the loop's only.
  */
 #ifndef CONN25_FORWARDING_H

@@ -182,6 +182,16 @@ c25_forwards_merge(struct c25_forwards *f, const struct c25_forwards *more)
 	return 0;
 }
 
+const char *
+c25_forwards_gone(const struct c25_forwards *former,
+	const struct c25_forwards *want)
+{
+	for (size_t i = 0; i < former->count; i++)
+		if (find(want, c25_forward_name(former, i)) == NULL)
+			return c25_forward_name(former, i);
+	return NULL;
+}
+
 /* ---- from the configuration -------------------------------------------- */
 
 struct domain {

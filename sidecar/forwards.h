@@ -94,6 +94,10 @@ int c25_forwards_parse(struct c25_forwards *out, const char *text,
 int c25_forwards_merge(struct c25_forwards *f,
 	const struct c25_forwards *more) __attribute__((warn_unused_result));
 
+/* The first zone of `former` that isn't in `want`; NULL: none. */
+const char *c25_forwards_gone(const struct c25_forwards *former,
+	const struct c25_forwards *want);
+
 /*
  * Add a line of unbound-control's list_forwards, without its newline, to
  * `listed` if it is about a zone of `want` or `former`. Ports aren't in it.

@@ -522,6 +522,245 @@ def test_a_directory_that_is_not_there(place):
     world.magic(NAME)
 
 
+# ---- other names, other Unbounds ---------------------------------------------
+
+def reload_with(place, **section):
+    """Reload with these keys of "unbound", and no others."""
+    client = place.world.client
+    client.configure(dict(client.config, unbound=section))
+    assert client.reload().endswith("ok\n")
+
+
+def test_the_same_file_by_another_name(place):
+    """As /var/run is /run: it isn't another file, and stays in use."""
+    world = place.build()
+    place.wait_told()
+    link = os.path.dirname(place.file) + "-link"
+    os.symlink(os.path.dirname(place.file), link)
+    before = os.stat(place.file).st_ino, place.text()
+    told = world.client.stat("resolve.changes")
+    reload_with(place, controlSocket=place.socket,
+                includeFile=os.path.join(link, INCLUDE))
+    place.wait_told()
+    assert (os.stat(place.file).st_ino, place.text()) == before
+    assert "is no longer written" not in world.client.process.log()
+    assert world.client.stat("resolve.changes") == told
+    # It is still the one that is written, by its new name.
+    os.unlink(link)
+    os.symlink(world.keeper.sub("elsewhere"), link)
+    place.reload(place.app())
+    with open(os.path.join(link, INCLUDE), encoding="ascii") as file:
+        assert file.read() == before[1]
+
+
+@pytest.mark.parametrize("way", ["elsewhere", "beside", "leads there"])
+def test_another_file(place, way):
+    """The old one is emptied, and not the new one, whatever it was."""
+    world = place.build()
+    place.wait_told()
+    before = place.text()
+    other = os.path.join(world.keeper.sub("other") if way == "elsewhere" else
+                         os.path.dirname(place.file), "other.conf")
+    if way == "leads there":
+        os.symlink(place.file, other)
+    reload_with(place, controlSocket=place.socket, includeFile=other)
+    place.wait_told()
+    assert "forward-zone" not in place.text()
+    assert not os.path.islink(other)
+    with open(other, encoding="ascii") as file:
+        assert file.read() == before
+    assert sorted(os.listdir(os.path.dirname(other))) == (
+        ["other.conf"] if way == "elsewhere" else [INCLUDE, "other.conf"])
+
+
+class Forwarder(Impostor):
+    """An Unbound, as far as forward zones go; `refuses`: not now."""
+
+    def __init__(self, path, refuses=False):
+        self.zones = {}
+        self.refuses = refuses
+        super().__init__(path, self._answer)
+
+    def _answer(self, line):
+        if self.refuses:
+            return [b"error not now\n"]
+        verb, *words = line.split()[1:]
+        words = [word for word in words if word != "+i"]
+        if verb == "list_forwards":
+            return [f"{name}. IN forward {server}\n".encode()
+                    for name, server in self.zones.items()]
+        if verb == "forward_add":
+            self.zones[words[0]] = words[1].partition("@")[0]
+        elif verb == "forward_remove":
+            self.zones.pop(words[0], None)
+        return [b"ok\n"]
+
+
+@pytest.fixture
+def forwarder(place):
+    made = []
+
+    def make(name, **more):
+        path = os.path.join(os.path.dirname(place.socket), name)
+        made.append((path, Forwarder(path, **more)))
+        return made[-1]
+    yield make
+    for path, one in made:
+        one.close()
+        os.unlink(path)
+
+
+@pytest.mark.parametrize("include", [False, True])
+def test_another_unbound(place, forwarder, include):
+    """The one that was told before doesn't keep the zones."""
+    world = place.build(include=include)
+    place.wait_told()
+    world.magic(NAME)
+    path, other = forwarder("other")
+    reload_with(place, **dict(world.client.config["unbound"],
+                              controlSocket=path))
+    place.wait_told()
+    assert place.forwards() == [] and denied(world)
+    assert other.zones == {"inner.corp.example": "127.0.0.1"}
+    assert world.client.stat("resolve.forwards") == 1
+    # And back, from what is heard of it to what is not.
+    reload_with(place, **dict(world.client.config["unbound"],
+                              controlSocket=place.socket))
+    place.wait_told()
+    assert other.zones == {}
+    world.magic(NAME)
+
+
+def told_and_refusing(place, forwarder, *names):
+    """Unbounds that were configured and told, one after the other, and then
+    refused: all but the last one are being left."""
+    others = []
+    for name in names:
+        path, other = forwarder(name)
+        reload_with(place, controlSocket=path)
+        wait_for(lambda seen=other: seen.zones, "it to be told")
+        other.refuses = True
+        others.append(other)
+    return others
+
+
+def test_one_unbound_after_the_other(place, forwarder):
+    """None is forgotten, and none keeps the others waiting."""
+    world = place.build(include=False)
+    world.client.process.allow("error not now")
+    place.wait_told()
+    others = told_and_refusing(place, forwarder, "one", "two")
+    reload_with(place, controlSocket=place.socket)
+    wait_for(place.forwards, "the last one to be told")
+    world.magic(NAME)
+    assert all(other.zones for other in others)
+    assert world.client.stat("resolve.pending") == 1
+    # They are of the past: no reason not to be ready.
+    assert "unbound:" not in world.client.control("status")
+    for other in others:
+        other.refuses = False
+    place.wait_told()
+    assert [other.zones for other in others] == [{}, {}]
+    world.magic(NAME)
+
+
+def test_two_unbounds_are_left_at_a_time(place, forwarder):
+    world = place.build(include=False)
+    world.client.process.allow("error not now")
+    others = told_and_refusing(place, forwarder, "one", "two")
+    failed = world.client.stat("resolve.failed")
+    without(place, "controlSocket")
+    wait_for(lambda: world.client.stat("resolve.failed") >= failed + 2,
+             "retries")
+    for other in others:
+        assert other.zones
+        other.refuses = False
+    place.wait_told()
+    assert [other.zones for other in others] == [{}, {}]
+    assert place.forwards() == []
+
+
+def test_conn25d_ends_before_an_unbound_is_left(place, forwarder):
+    world = place.build(include=False)
+    world.client.process.allow("error not now")
+    other, = told_and_refusing(place, forwarder, "one")
+    without(place, "controlSocket")
+    world.client.stop()
+    assert other.zones
+    assert re.search(r"unbound: \S+/one: .*, such as inner.corp.example, may "
+                     r"stay in it: conn25d has ended: if so, unbound-control "
+                     r"forward_remove NAME", world.client.process.log())
+
+
+def test_an_unbound_that_is_being_left_is_configured_again(place, forwarder):
+    world = place.build(include=False)
+    world.client.process.allow("error not now")
+    path, other = forwarder("other")
+    reload_with(place, controlSocket=path)
+    place.wait_told()
+    other.refuses = True
+    failed = world.client.stat("resolve.failed")
+    reload_with(place, controlSocket=place.socket)
+    wait_for(lambda: world.client.stat("resolve.failed") > failed, "a refusal")
+    reload_with(place, controlSocket=path)
+    seen = len(other.commands)
+    other.refuses = False
+    place.wait_told()
+    assert other.zones == {"inner.corp.example": "127.0.0.1"}
+    assert not [line for line in other.commands[seen:]
+                if "forward_remove" in line]
+    assert place.forwards() == []
+
+
+@pytest.mark.parametrize("what", ["directory", "socket"])
+def test_the_same_unbound_by_another_name(place, what):
+    """A link to the directory is seen to be the same; a link to the socket is
+    not (nor are two sockets of one Unbound), and it is right in the end."""
+    world = place.build()
+    place.wait_told()
+    told = world.client.stat("resolve.changes")
+    link = os.path.dirname(place.socket) + "-link"
+    if what == "directory":
+        os.symlink(os.path.dirname(place.socket), link)
+        link = os.path.join(link, os.path.basename(place.socket))
+    else:
+        os.symlink(place.socket, link)
+    reload_with(place, controlSocket=link, includeFile=place.file)
+    place.wait_told()
+    for _ in range(8):
+        world.magic(NAME)
+    if what == "directory":
+        assert world.client.stat("resolve.changes") == told
+
+
+@pytest.mark.parametrize("ends", ["goes", "changes"])
+def test_a_wrong_socket_goes(place, ends):
+    """Unbound has the zones from the file, and can't be told."""
+    world = place.build(control=False, start=("connector", "client"))
+    world.unbound.start()
+    world.wait_attached()
+    world.magic(NAME)
+    reload_with(place, includeFile=place.file,
+                controlSocket=place.socket + ".wrong")
+    if ends == "goes":
+        without(place, *BOTH)
+        place.wait_told()
+        assert place.forwards()
+    else:
+        # What was to be told meanwhile is told now.
+        place.reload()
+        reload_with(place, includeFile=place.file, controlSocket=place.socket)
+        place.wait_told()
+        assert place.forwards() == [] and denied(world)
+    lines = [line for line in world.client.process.log().splitlines()
+             if "may stay" in line]
+    assert len(lines) == 1
+    assert re.search(r"unbound: \S+/control.sock.wrong: forward zones of "
+                     r"ours, such as inner.corp.example, may stay in it: No "
+                     r"such file or directory: if so, unbound-control "
+                     r"forward_remove NAME, or restart it", lines[0])
+
+
 # ---- the file ----------------------------------------------------------------
 
 def test_unbound_checkconf_takes_it(place):

@@ -200,6 +200,28 @@ static const struct {
 		"flush_zone b.example\n" },
 };
 
+static const struct {
+	const char *former, *want, *gone;
+} gone_rows[] = {
+	{ "", "", NULL }, { "", ONE, NULL }, { ONE, ONE, NULL },
+	{ ONE, TWO, NULL }, { TWO, ONE, "b.example" }, { TWO, "", "a.example" },
+};
+
+START_TEST(gone)
+{
+	struct c25_forwards former = zones_of(gone_rows[_i].former);
+	struct c25_forwards want = zones_of(gone_rows[_i].want);
+	const char *name = c25_forwards_gone(&former, &want);
+
+	if (gone_rows[_i].gone == NULL)
+		ck_assert_ptr_null(name);
+	else
+		ck_assert_str_eq(name, gone_rows[_i].gone);
+	c25_forwards_free(&former);
+	c25_forwards_free(&want);
+}
+END_TEST
+
 /* Feed the lines. Returns: the first failure. */
 static int
 list(struct c25_forwards *listed, const struct c25_forwards *want,
@@ -384,6 +406,7 @@ main(void)
 	tcase_add_test(tc, file_name_on_one_line);
 	ADD_ROWS(tc, file_not_ours, bad_files);
 	ADD_ROWS(tc, plan, plan_rows);
+	ADD_ROWS(tc, gone, gone_rows);
 	ADD_ROWS(tc, listed_bad, bad_lines);
 	tcase_add_test(tc, listed_odd);
 	ADD_ROWS(tc, plan_many, many_rows);
