@@ -46,7 +46,8 @@
  *              that are missing are dropped, not refused, also when the
  *              configuration changes meanwhile. What is assigned or mapped
  *              meanwhile, for the first time or again, goes before all that
- *              is being loaded, so that nobody waits for that.
+ *              is being loaded, so that nobody waits for that; also after a
+ *              repair.
  *   repair     if somebody else changed the table, or the kernel says it has
  *              not what we think, it is made anew: at once, but after some
  *              times of that with pauses, so that two programs that fight

@@ -501,6 +501,32 @@ START_TEST(test_mapped_while_loading)
 }
 END_TEST
 
+/* So it is when somebody has changed the table just before. */
+START_TEST(test_mapped_before_a_repair)
+{
+	for (int i = 0; i < 1000; i++)
+		map_number(i);
+	start(100);
+	for (int i = 0; i < 100; i++)
+		c25_datapath_work(dp, now);
+	ck_assert(!kernel.loading);
+	c25_datapath_meddled(dp, "nft (pid 1)", now);
+	map_number(1000);
+	now += 1000;
+	c25_datapath_work(dp, now);
+	ck_assert_uint_eq(builds, 2);
+	ck_assert_uint_eq(kernel.count, 100);
+	ck_assert_ptr_nonnull(mapped("10.9.0.8", "169.254.69.0"));
+	ck_assert_ptr_nonnull(mapped("10.9.0.9", "169.254.69.0"));
+	ck_assert(!c25_datapath_owes(dp));
+	map_number(1001);
+	ck_assert(c25_datapath_owes(dp));
+	c25_datapath_work(dp, now);
+	ck_assert(!c25_datapath_owes(dp));
+	ck_assert_uint_eq(kernel.count, 200);
+}
+END_TEST
+
 /* Nobody waits for a kernel that doesn't take it. */
 START_TEST(test_mapped_in_vain)
 {
@@ -699,6 +725,7 @@ main(void)
 	tcase_add_test(tc, test_repairs);
 	tcase_add_test(tc, test_loading);
 	tcase_add_test(tc, test_mapped_while_loading);
+	tcase_add_test(tc, test_mapped_before_a_repair);
 	tcase_add_test(tc, test_mapped_in_vain);
 	tcase_add_test(tc, test_reload_while_loading);
 	tcase_add_test(tc, test_small_socket);
