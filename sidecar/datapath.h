@@ -51,7 +51,8 @@
  *   repair     if somebody else changed the table, or the kernel says it has
  *              not what we think, it is made anew: at once, but after some
  *              times of that with pauses, so that two programs that fight
- *              over it leave the machine time for other things.
+ *              over it leave the machine time for other things. What we hear
+ *              of only then, and was done before, is no reason for another.
  *   threads    one.
  */
 #ifndef CONN25_DATAPATH_H
@@ -77,6 +78,7 @@
 
 struct c25_datapath;
 struct c25_flow;			/* datapath_netlink.h */
+struct c25_nft_event;
 
 /* The kernel; as the functions c25_nft_...() of datapath_netlink.h. */
 struct c25_datapath_ops {
@@ -87,6 +89,7 @@ struct c25_datapath_ops {
 		uint64_t now_ms);
 	void (*remove)(void *ctx);
 	int (*commit)(void *ctx, bool dry, struct c25_error *err);
+	int (*events)(void *ctx, struct c25_nft_event *out);
 };
 
 /*
