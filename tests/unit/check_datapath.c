@@ -432,7 +432,9 @@ START_TEST(test_late_event)
 	struct c25_assignment a;
 	struct c25_nft_event event;
 
+	unread = "nft (pid 1)";
 	start(ROOM);
+	ck_assert_uint_eq(stats().repairs, 0);
 	kernel.count = 0;
 	unread = "nft (pid 1)";
 	a = assign("a.example");
