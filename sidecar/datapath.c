@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "conn25/log.h"
+#include "datapath_netlink.h"
 
 #define RETRY_MIN_MS 250	/* after a failure; doubles */
 #define RETRY_MAX_MS 60000
@@ -170,12 +171,23 @@ show_loading(struct c25_datapath *dp, uint64_t now)
 {
 	size_t many = c25_elements_pending(dp->elements);
 
-	c25_progress_end(&dp->progress);	/* of an attempt that failed */
+	c25_progress_end(&dp->progress);	/* of an attempt before */
 	if (many < MANY)
 		return;
 	c25_progress_begin(&dp->progress, "loading elements into the kernel",
 		many, now);
 	c25_progress_show(&dp->progress, 0, now);
+}
+
+/* All that others did until now is undone by what is made next; only who did
+ * it is still worth knowing. */
+static void
+forget_events(struct c25_datapath *dp)
+{
+	struct c25_nft_event event;
+
+	if (dp->ops->events(dp->ctx, &event) == 1 && dp->who[0] != '\0')
+		(void)snprintf(dp->who, sizeof(dp->who), "%s", event.who);
 }
 
 /* The whole table, in place of whatever is there. */
@@ -193,11 +205,14 @@ build(struct c25_datapath *dp, uint64_t now)
 	dp->ops->begin(dp->ctx);
 	dp->ops->anew(dp->ctx, dp->rs);
 	n = add_changes(dp, dp->atomic, now);
+	forget_events(dp);
 	r = dp->ops->commit(dp->ctx, false, &err);
 	if (r != 0) {
 		c25_elements_taken(dp->elements, false);
-		if (!take_fewer(dp, r))
-			failed(dp, &err, now);
+		if (take_fewer(dp, r))
+			return;
+		c25_progress_end(&dp->progress);
+		failed(dp, &err, now);
 		return;
 	}
 	c25_elements_taken(dp->elements, true);

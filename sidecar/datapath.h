@@ -46,11 +46,13 @@
  *              that are missing are dropped, not refused, also when the
  *              configuration changes meanwhile. What is assigned or mapped
  *              meanwhile, for the first time or again, goes before all that
- *              is being loaded, so that nobody waits for that.
+ *              is being loaded, so that nobody waits for that; also after a
+ *              repair.
  *   repair     if somebody else changed the table, or the kernel says it has
  *              not what we think, it is made anew: at once, but after some
  *              times of that with pauses, so that two programs that fight
- *              over it leave the machine time for other things.
+ *              over it leave the machine time for other things. What we hear
+ *              of only then, and was done before, is no reason for another.
  *   threads    one.
  */
 #ifndef CONN25_DATAPATH_H
@@ -76,6 +78,7 @@
 
 struct c25_datapath;
 struct c25_flow;			/* datapath_netlink.h */
+struct c25_nft_event;
 
 /* The kernel; as the functions c25_nft_...() of datapath_netlink.h. */
 struct c25_datapath_ops {
@@ -86,6 +89,7 @@ struct c25_datapath_ops {
 		uint64_t now_ms);
 	void (*remove)(void *ctx);
 	int (*commit)(void *ctx, bool dry, struct c25_error *err);
+	int (*events)(void *ctx, struct c25_nft_event *out);
 };
 
 /*

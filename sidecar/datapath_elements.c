@@ -21,7 +21,8 @@ enum {
 	WANTED = 2,		/* shall be in the kernel */
 	IN_KERNEL = 4,
 	STALE = 8,		/* in the kernel, but otherwise */
-	QUEUED = 16,		/* in the queue, or taken */
+	QUEUED = 16,		/* in a queue, or taken */
+	FIRST = 32,		/* that queue is `first` */
 };
 
 struct entry {
@@ -53,10 +54,8 @@ struct c25_elements {
 	uint32_t bucket_size;		/* allocated */
 	uint32_t split;			/* bucket_count's power of two below */
 	uint16_t pass;
-	struct queue todo, taken;
-	/* So many at the head of todo were put with `first`, or fewer; and of
-	 * those that were taken. */
-	size_t first, first_taken;
+	struct queue first, todo;	/* changes to come, in this order */
+	struct queue taken;
 	size_t entries, wanted, in_kernel;
 };
 
@@ -81,7 +80,7 @@ c25_elements_new(struct c25_elements **out)
 	memset(e->buckets, 0xff, BUCKETS_MIN * sizeof(*e->buckets));
 	e->bucket_count = e->bucket_size = e->split = BUCKETS_MIN;
 	e->free = NONE;
-	e->todo = e->taken = (struct queue){ NONE, NONE, 0 };
+	e->first = e->todo = e->taken = (struct queue){ NONE, NONE, 0 };
 	randombytes_buf(e->key, sizeof(e->key));
 	*out = e;
 	return 0;
@@ -253,38 +252,23 @@ release(struct c25_elements *e, uint32_t i)
 
 /* ---- the queue ---------------------------------------------------------- */
 
+/* Behind all others, or before them. */
 static void
-push(struct c25_elements *e, struct queue *q, uint32_t i, bool first)
+push(struct c25_elements *e, struct queue *q, uint32_t i, bool at_head)
 {
 	struct entry *x = at(e, i);
 
-	x->queue = first ? q->head : NONE;
-	x->before = first ? NONE : q->tail;
-	if (first && q->head != NONE)
-		at(e, q->head)->before = i;
-	if (!first && q->tail != NONE)
-		at(e, q->tail)->queue = i;
-	if (first || q->head == NONE)
-		q->head = i;
-	if (!first || q->tail == NONE)
+	x->queue = at_head ? q->head : NONE;
+	x->before = at_head ? NONE : q->tail;
+	if (x->queue == NONE)
 		q->tail = i;
-	q->count++;
-}
-
-static uint32_t
-pop(struct c25_elements *e, struct queue *q)
-{
-	uint32_t i = q->head;
-
-	if (i == NONE)
-		return NONE;
-	q->head = at(e, i)->queue;
-	if (q->head == NONE)
-		q->tail = NONE;
 	else
-		at(e, q->head)->before = NONE;
-	q->count--;
-	return i;
+		at(e, x->queue)->before = i;
+	if (x->before == NONE)
+		q->head = i;
+	else
+		at(e, x->before)->queue = i;
+	q->count++;
 }
 
 /* Take it out, wherever it is. */
@@ -304,6 +288,13 @@ unlink_entry(struct c25_elements *e, struct queue *q, uint32_t i)
 	q->count--;
 }
 
+/* Where its change waits. */
+static struct queue *
+queue_of(struct c25_elements *e, const struct entry *x)
+{
+	return x->flags & FIRST ? &e->first : &e->todo;
+}
+
 /* Is the kernel otherwise than it should be? */
 static bool
 differs(const struct entry *x)
@@ -318,23 +309,21 @@ static bool
 queue_up(struct c25_elements *e, uint32_t i, bool first)
 {
 	struct entry *x = at(e, i);
+	bool change = differs(x);
 
-	if (!differs(x)) {
-		if ((x->flags & (QUEUED | WANTED)) == 0)
-			release(e, i);
-		return false;
-	}
 	if (x->flags & QUEUED) {
-		if (!first)
-			return true;
-		unlink_entry(e, &e->todo, i);
+		if (change && (!first || (x->flags & FIRST)))
+			return true;	/* it keeps its place */
+		unlink_entry(e, queue_of(e, x), i);
+		x->flags &= (uint8_t)~(QUEUED | FIRST);
 	}
-	x->flags |= QUEUED;
-	push(e, &e->todo, i, first);
-	/* one that was among the first is counted twice: no harm */
-	if (first && e->first < e->todo.count)
-		e->first++;
-	return true;
+	if (change) {
+		x->flags |= first ? QUEUED | FIRST : QUEUED;
+		push(e, queue_of(e, x), i, false);
+	} else if ((x->flags & WANTED) == 0) {
+		release(e, i);
+	}
+	return change;
 }
 
 /* ---- what shall be ------------------------------------------------------ */
@@ -434,27 +423,19 @@ c25_elements_next(const struct c25_elements *e, size_t *cursor,
 bool
 c25_elements_take(struct c25_elements *e, struct c25_change *out)
 {
-	uint32_t i;
+	struct queue *q = e->first.count > 0 ? &e->first : &e->todo;
+	uint32_t i = q->head;
+	const struct entry *x;
 
-	while ((i = pop(e, &e->todo)) != NONE) {
-		struct entry *x = at(e, i);
-		bool first = e->first > 0;
-
-		e->first -= first;
-		if (!differs(x)) {
-			x->flags &= (uint8_t)~QUEUED;
-			if ((x->flags & WANTED) == 0)
-				release(e, i);
-			continue;
-		}
-		e->first_taken += first;
-		push(e, &e->taken, i, false);
-		show(x, &out->element);
-		out->out = x->flags & IN_KERNEL;
-		out->in = x->flags & WANTED;
-		return true;
-	}
-	return false;
+	if (i == NONE)
+		return false;
+	unlink_entry(e, q, i);
+	push(e, &e->taken, i, false);
+	x = at(e, i);
+	show(x, &out->element);
+	out->out = x->flags & IN_KERNEL;
+	out->in = x->flags & WANTED;
+	return true;
 }
 
 static void
@@ -463,7 +444,7 @@ settle(struct c25_elements *e, uint32_t i)
 	struct entry *x = at(e, i);
 
 	e->in_kernel -= (x->flags & IN_KERNEL) != 0;
-	x->flags &= (uint8_t)~(QUEUED | STALE | IN_KERNEL);
+	x->flags &= (uint8_t)~(QUEUED | FIRST | STALE | IN_KERNEL);
 	if (x->flags & WANTED) {
 		x->flags |= IN_KERNEL;
 		e->in_kernel++;
@@ -477,52 +458,41 @@ c25_elements_taken(struct c25_elements *e, bool done)
 {
 	uint32_t i;
 
-	if (!done && e->taken.head != NONE) {
-		at(e, e->taken.tail)->queue = e->todo.head;
-		if (e->todo.head == NONE)
-			e->todo.tail = e->taken.tail;
+	/* backwards: each goes before those that went before it */
+	while ((i = e->taken.tail) != NONE) {
+		unlink_entry(e, &e->taken, i);
+		if (done)
+			settle(e, i);
 		else
-			at(e, e->todo.head)->before = e->taken.tail;
-		e->todo.head = e->taken.head;
-		e->todo.count += e->taken.count;
-		e->taken = (struct queue){ NONE, NONE, 0 };
-		e->first += e->first_taken;
+			push(e, queue_of(e, at(e, i)), i, true);
 	}
-	e->first_taken = 0;
-	while ((i = pop(e, &e->taken)) != NONE)
-		settle(e, i);
 }
 
 void
 c25_elements_lost(struct c25_elements *e)
 {
-	bool first = e->first + e->first_taken > 0;
-
-	e->todo = e->taken = (struct queue){ NONE, NONE, 0 };
+	c25_elements_taken(e, false);
 	e->in_kernel = 0;
 	for (uint32_t i = 0; i < e->used; i++) {
 		struct entry *x = at(e, i);
 
 		if ((x->flags & USED) == 0)
 			continue;
-		x->flags &= (uint8_t)~(QUEUED | STALE | IN_KERNEL);
+		x->flags &= (uint8_t)~(STALE | IN_KERNEL);
 		(void)queue_up(e, i, false);
 	}
-	/* they are anywhere now */
-	e->first = first ? e->todo.count : 0;
-	e->first_taken = 0;
 }
 
 size_t
 c25_elements_first(const struct c25_elements *e)
 {
-	return e->first;
+	return e->first.count;
 }
 
 size_t
 c25_elements_pending(const struct c25_elements *e)
 {
-	return e->todo.count;
+	return e->first.count + e->todo.count;
 }
 
 size_t

@@ -23,7 +23,9 @@
  *              kernel can. Between c25_elements_take() and _taken() nothing
  *              is put or dropped.
  *   order      as they came, those put with `first` before all others, also
- *              if they were waiting already.
+ *              if they were waiting already. A change that waits keeps its
+ *              place when its element is put again, a transaction fails or
+ *              all is lost.
  *   cost       put, drop, find, take: O(1), whatever the keys (keyed hash);
  *              72 bytes an element and some 4 for its bucket.
  *   memory     -ENOMEM of a put leaves everything as it was.
@@ -107,14 +109,13 @@ bool c25_elements_take(struct c25_elements *e, struct c25_change *out);
  */
 void c25_elements_taken(struct c25_elements *e, bool done);
 
-/* The kernel has none of them (nor has a transaction taken any): all that
- * shall be there are to be put in. */
+/* The kernel has none of them: all that shall be there are to be put in,
+ * behind those that wait already. Nothing is `first` that wasn't. */
 void c25_elements_lost(struct c25_elements *e);
 
-/* Changes that c25_elements_take() would give, or a few more. */
+/* Changes that c25_elements_take() would give. */
 size_t c25_elements_pending(const struct c25_elements *e);
-/* How many c25_elements_take() has to give until all that were put `first`
- * are among them, or a few more. */
+/* How many of them come before all others, as they were put `first`. */
 size_t c25_elements_first(const struct c25_elements *e);
 /* Known to be in the kernel; to be there. */
 size_t c25_elements_in_kernel(const struct c25_elements *e);

@@ -61,6 +61,12 @@ op_commit(void *ctx, bool dry, struct c25_error *err)
 	return c25_nft_commit(ctx, dry, err);
 }
 
+static int
+op_events(void *ctx, struct c25_nft_event *out)
+{
+	return c25_nft_events(ctx, out);
+}
+
 static const struct c25_datapath_ops ops = {
 	.begin = op_begin,
 	.anew = op_anew,
@@ -68,6 +74,7 @@ static const struct c25_datapath_ops ops = {
 	.change = op_change,
 	.remove = op_remove,
 	.commit = op_commit,
+	.events = op_events,
 };
 
 /* ---- connections -------------------------------------------------------- */

@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -318,3 +319,49 @@ def test_a_request_while_millions_are_loaded_waits_for_its_own(keeper):
     found = counts(daemon.process.lines(), LOADING)
     assert found == sorted(found) and found[-1][0] > 1 << 20
     daemon.stop()
+
+
+@pytest.mark.skipif(not os.environ.get("CONN25_TEST_FULL"),
+                    reason="CONN25_TEST_FULL=1: a gigabyte of elements")
+def test_a_request_after_a_repair_of_millions_waits_for_its_own(keeper):
+    """One that comes when somebody has just taken the table away, and one
+    that comes when it is made anew and the rest is loaded."""
+    daemon, space = datapath_with(keeper, 3 << 20)
+    daemon.process.allow("made anew|making it anew")
+
+    def ask(transit):
+        with space.enter():
+            assert codes(post_entries(8025, entry(transit, "10.1.2.3"),
+                                      source="127.0.1.1")) == [0]
+
+    def settled():
+        return daemon.stat("datapath.pending") == 0
+    with space.enter():
+        daemon.start()
+    wait_for(settled, "all to be loaded", 120)
+    daemon.process.send(signal.SIGSTOP)
+    with ThreadPoolExecutor() as pool:
+        try:
+            space.nft("delete", "table", "inet", "conn25")
+            early = pool.submit(ask, "172.31.0.1")
+            with space.enter():
+                wait_for(lambda: unread(8025), "the request to be there")
+        finally:
+            daemon.process.send(signal.SIGCONT)
+        early.result()
+    daemon.process.wait_log("made anew, with", 120)
+    ask("172.31.0.2")
+    pending = daemon.stat("datapath.pending")
+    print(f"{pending:.0f} pending when the second was answered")
+    assert pending > 0
+    wait_for(settled, "all to be loaded again", 120)
+    assert daemon.stat("datapath.repairs") == 1
+    daemon.stop()
+
+
+def unread(port):
+    """Has a connection to this port something that wasn't read yet?"""
+    with open("/proc/thread-self/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in file][1:]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == "01" and
+               not row[4].endswith(":00000000") for row in rows)

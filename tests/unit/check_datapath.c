@@ -38,6 +38,7 @@ static struct model kernel, next;
 static int fails;			/* what commits return */
 static size_t changes, most;		/* in a transaction; 0: any number */
 static unsigned commits, builds, rules;
+static const char *unread;		/* who changed it, not yet told */
 
 static void
 op_begin(void *ctx)
@@ -110,8 +111,20 @@ op_commit(void *ctx, bool dry, struct c25_error *err)
 	return 0;
 }
 
+static int
+op_events(void *ctx, struct c25_nft_event *out)
+{
+	*out = (struct c25_nft_event){ .who = "someone" };
+	if (unread == NULL)
+		return 0;
+	out->ours = true;
+	(void)snprintf(out->who, sizeof(out->who), "%s", unread);
+	unread = NULL;
+	return 1;
+}
+
 static const struct c25_datapath_ops ops = { op_begin, op_anew, op_rules,
-	op_change, op_remove, op_commit };
+	op_change, op_remove, op_commit, op_events };
 
 /* ---- the rest of the world ---------------------------------------------- */
 
@@ -153,6 +166,7 @@ setup(void)
 	kernel = (struct model){ .count = 0 };
 	fails = 0;
 	most = 0;
+	unread = NULL;
 	commits = builds = rules = 0;
 	fx_open(&f, 8192);
 	fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE, "100.64.0.0/16");
@@ -411,6 +425,36 @@ START_TEST(test_unexpected_kernel)
 }
 END_TEST
 
+/* What was done before it was made anew is no reason to do so again, when we
+ * hear of it after that; what was done later is. */
+START_TEST(test_late_event)
+{
+	struct c25_assignment a;
+	struct c25_nft_event event;
+
+	unread = "nft (pid 1)";
+	start(ROOM);
+	ck_assert_uint_eq(stats().repairs, 0);
+	kernel.count = 0;
+	unread = "nft (pid 1)";
+	a = assign("a.example");
+	c25_datapath_assigned(dp, &a, now);
+	fails = -ENOENT;
+	c25_datapath_work(dp, now);
+	fails = 0;
+	now += 1000;			/* something took long */
+	for (int i = 0; i < 2; i++) {
+		c25_datapath_work(dp, now);
+		if (op_events(NULL, &event) == 1)
+			c25_datapath_meddled(dp, event.who, now);
+		pass(1000);
+		ck_assert_uint_eq(builds, 2 + (unsigned)i);
+		ck_assert_uint_eq(stats().repairs, 1 + (unsigned)i);
+		unread = "nft (pid 2)";
+	}
+}
+END_TEST
+
 /* At once, but two programs that fight don't take all of the machine. */
 START_TEST(test_repairs)
 {
@@ -498,6 +542,32 @@ START_TEST(test_mapped_while_loading)
 		c25_datapath_work(dp, now);
 	ck_assert_uint_eq(kernel.count, 2002);
 	ck_assert(!kernel.loading);
+}
+END_TEST
+
+/* So it is when somebody has changed the table just before. */
+START_TEST(test_mapped_before_a_repair)
+{
+	for (int i = 0; i < 1000; i++)
+		map_number(i);
+	start(100);
+	for (int i = 0; i < 100; i++)
+		c25_datapath_work(dp, now);
+	ck_assert(!kernel.loading);
+	c25_datapath_meddled(dp, "nft (pid 1)", now);
+	map_number(1000);
+	now += 1000;
+	c25_datapath_work(dp, now);
+	ck_assert_uint_eq(builds, 2);
+	ck_assert_uint_eq(kernel.count, 100);
+	ck_assert_ptr_nonnull(mapped("10.9.0.8", "169.254.69.0"));
+	ck_assert_ptr_nonnull(mapped("10.9.0.9", "169.254.69.0"));
+	ck_assert(!c25_datapath_owes(dp));
+	map_number(1001);
+	ck_assert(c25_datapath_owes(dp));
+	c25_datapath_work(dp, now);
+	ck_assert(!c25_datapath_owes(dp));
+	ck_assert_uint_eq(kernel.count, 200);
 }
 END_TEST
 
@@ -696,9 +766,11 @@ main(void)
 	tcase_add_test(tc, test_failures);
 	tcase_add_loop_test(tc, test_failures_to_build, 0, 2);
 	tcase_add_loop_test(tc, test_unexpected_kernel, 0, 3);
+	tcase_add_test(tc, test_late_event);
 	tcase_add_test(tc, test_repairs);
 	tcase_add_test(tc, test_loading);
 	tcase_add_test(tc, test_mapped_while_loading);
+	tcase_add_test(tc, test_mapped_before_a_repair);
 	tcase_add_test(tc, test_mapped_in_vain);
 	tcase_add_test(tc, test_reload_while_loading);
 	tcase_add_test(tc, test_small_socket);

@@ -25,7 +25,9 @@ struct state {
 
 static struct c25_elements *e;
 static struct state want[KEYS], kernel[KEYS];
-static bool awaited[KEYS];		/* put first, and not done yet */
+static unsigned place[KEYS];		/* among what is to change; 0: isn't */
+static bool urgent[KEYS];		/* put first, and not done yet */
+static unsigned places;
 static unsigned long seed;
 
 static unsigned
@@ -45,7 +47,9 @@ setup(void)
 	(void)printf("elements: seed %lu\n", seed);
 	memset(want, 0, sizeof(want));
 	memset(kernel, 0, sizeof(kernel));
-	memset(awaited, 0, sizeof(awaited));
+	memset(place, 0, sizeof(place));
+	memset(urgent, 0, sizeof(urgent));
+	places = 0;
 	ck_assert_int_eq(c25_elements_new(&e), 0);
 }
 
@@ -75,6 +79,44 @@ key_of(const struct c25_element *x)
 	return x->address[0] << 8 | x->address[1];
 }
 
+/* There is something to change now, at the last place, or there isn't. Where
+ * it is already it stays, unless it is put first for the first time. */
+static void
+expect(unsigned key, bool change, bool first)
+{
+	if (change && (place[key] == 0 || (first && !urgent[key])))
+		place[key] = places;
+	urgent[key] = change && (urgent[key] || first);
+	if (!change)
+		place[key] = 0;
+}
+
+/* Is it the next, or as near as another, of those that aren't taken? */
+static bool
+is_next(unsigned key, const bool taken[KEYS])
+{
+	if (place[key] == 0 || taken[key])
+		return false;
+	for (unsigned k = 0; k < KEYS; k++)
+		if (place[k] != 0 && !taken[k] && (urgent[k] != urgent[key] ?
+		    urgent[k] : place[k] < place[key]))
+			return false;
+	return true;
+}
+
+static void
+check_counts(void)
+{
+	size_t pending = 0, first = 0;
+
+	for (unsigned k = 0; k < KEYS; k++) {
+		pending += place[k] != 0;
+		first += urgent[k];
+	}
+	ck_assert_uint_eq(c25_elements_pending(e), pending);
+	ck_assert_uint_eq(c25_elements_first(e), first);
+}
+
 static void
 put(unsigned key, uint64_t now)
 {
@@ -85,7 +127,8 @@ put(unsigned key, uint64_t now)
 	int r = c25_elements_put(e, &x, now + FRESH_MS, first);
 
 	ck_assert_int_ge(r, 0);
-	awaited[key] = awaited[key] || (first && r == 1);
+	places++;
+	expect(key, r == 1, first);
 	want[key] = (struct state){ true, x.target[0], x.until_ms,
 		now + FRESH_MS };
 }
@@ -97,7 +140,20 @@ drop(unsigned key)
 
 	ck_assert_int_eq(c25_elements_drop(e, x.map, x.source, x.address),
 		want[key].there);
-	want[key].there = awaited[key] = false;
+	want[key].there = false;
+	places++;
+	expect(key, kernel[key].there, false);
+}
+
+/* The kernel has lost all of them. */
+static void
+lose(void)
+{
+	memset(kernel, 0, sizeof(kernel));
+	c25_elements_lost(e);
+	places++;
+	for (unsigned k = 0; k < KEYS; k++)
+		expect(k, want[k].there, false);
 }
 
 /* Give the kernel up to `max` changes, which it takes as a whole or not. */
@@ -105,6 +161,7 @@ static void
 commit(unsigned max, bool works)
 {
 	struct state after[KEYS];
+	bool taken[KEYS] = { false };
 	struct c25_change c;
 
 	memcpy(after, kernel, sizeof(after));
@@ -112,29 +169,31 @@ commit(unsigned max, bool works)
 		unsigned key = key_of(&c.element);
 
 		ck_assert(c.in || c.out);
+		ck_assert(is_next(key, taken));
+		taken[key] = true;
 		/* what is there isn't put, what isn't is not taken out */
 		ck_assert_int_eq(after[key].there, c.out);
 		after[key].there = c.in;
 		after[key].target = c.element.target[0];
 		after[key].until_ms = c.element.until_ms;
-		awaited[key] = awaited[key] && !works;
 	}
 	c25_elements_taken(e, works);
-	if (works)
-		memcpy(kernel, after, sizeof(kernel));
+	if (!works)
+		return;
+	memcpy(kernel, after, sizeof(kernel));
+	for (unsigned k = 0; k < KEYS; k++)
+		if (taken[k])
+			expect(k, false, false);
 }
 
 /* What was put first is among the first, however the others wait. */
 static void
 check_first(void)
 {
-	size_t n = c25_elements_first(e);
-
-	ck_assert_uint_le(n, c25_elements_pending(e));
-	commit((unsigned)n, true);
+	commit((unsigned)c25_elements_first(e), true);
 	ck_assert_uint_eq(c25_elements_first(e), 0);
 	for (unsigned k = 0; k < KEYS; k++)
-		ck_assert(!awaited[k]);
+		ck_assert(!urgent[k]);
 }
 
 /* A walk through all: each that shall be there once. */
@@ -166,7 +225,6 @@ check_settled(void)
 	commit(UINT32_MAX, true);
 	ck_assert_uint_eq(c25_elements_pending(e), 0);
 	ck_assert_uint_eq(c25_elements_first(e), 0);
-	memset(awaited, 0, sizeof(awaited));
 	for (unsigned k = 0; k < KEYS; k++) {
 		ck_assert_int_eq(kernel[k].there, want[k].there);
 		n += kernel[k].there;
@@ -191,11 +249,15 @@ pass(uint64_t now)
 		if (any(2) == 0) {
 			put(k, now);
 		} else if (want[k].there) {
-			want[k].there = awaited[k] = false;
+			want[k].there = false;
 			gone++;
 		}
 	}
 	ck_assert_uint_eq(c25_elements_pass_end(e), gone);
+	places++;
+	for (unsigned k = 0; k < KEYS; k++)
+		if (!want[k].there)
+			expect(k, kernel[k].there, false);
 }
 
 START_TEST(test_random)
@@ -205,9 +267,7 @@ START_TEST(test_random)
 	for (int op = 0; op < 60000; op++, now += any(20)) {
 		switch (any(400)) {
 		case 0:
-			/* somebody flushed it */
-			memset(kernel, 0, sizeof(kernel));
-			c25_elements_lost(e);
+			lose();		/* somebody flushed it */
 			break;
 		case 1:
 			pass(now);
@@ -229,6 +289,7 @@ START_TEST(test_random)
 			if (any(10) == 0)
 				commit(any(60), any(4) > 0);
 		}
+		check_counts();
 	}
 	check_settled();
 	for (unsigned k = 0; k < KEYS; k++)
@@ -258,35 +319,73 @@ START_TEST(test_first_comes_first)
 }
 END_TEST
 
-/* Also if it waits already, as one that is loaded does, wherever it is. */
+static void
+put_one(unsigned key, bool first)
+{
+	struct c25_element x = element(key, 1, FRESH_MS);
+
+	ck_assert_int_eq(c25_elements_put(e, &x, 0, first), 1);
+}
+
+/* Also if it waits already, as one that is loaded does, wherever it is. They
+ * come in their order, and each is counted once. */
 START_TEST(test_first_overtakes_itself)
 {
 	static const unsigned firsts[] = { 9, 4, 0 };
-	struct c25_element x;
 	struct c25_change c;
 
-	for (unsigned k = 0; k < 10; k++) {
-		x = element(k, 1, FRESH_MS);
-		ck_assert_int_eq(c25_elements_put(e, &x, 0, false), 1);
-	}
+	for (unsigned k = 0; k < 10; k++)
+		put_one(k, false);
 	ck_assert_uint_eq(c25_elements_first(e), 0);
-	for (unsigned i = 0; i < 3; i++) {
-		x = element(firsts[i], 1, FRESH_MS);
-		ck_assert_int_eq(c25_elements_put(e, &x, 0, true), 1);
-	}
+	for (unsigned i = 0; i < 3; i++)
+		put_one(firsts[i], true);
 	ck_assert_uint_eq(c25_elements_first(e), 3);
 	ck_assert_uint_eq(c25_elements_pending(e), 10);
-	ck_assert(c25_elements_take(e, &c));
+	/* sent again, before and after a kernel that doesn't take it */
+	put_one(4, true);
+	for (int i = 0; i < 5; i++)
+		ck_assert(c25_elements_take(e, &c));
 	c25_elements_taken(e, false);
+	put_one(9, true);
+	put_one(9, false);
+	ck_assert_uint_eq(c25_elements_first(e), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_uint_eq(c25_elements_first(e), 3 - i);
+		ck_assert(c25_elements_take(e, &c));
+		ck_assert_uint_eq(key_of(&c.element), firsts[i]);
+	}
+	ck_assert_uint_eq(c25_elements_first(e), 0);
+}
+END_TEST
+
+/* Who waits when all has to be loaded again waits for as many as before. */
+START_TEST(test_first_stays_first_when_all_are_lost)
+{
+	struct c25_change c;
+
+	for (unsigned k = 0; k < 100; k++)
+		put_one(k, false);
+	while (c25_elements_take(e, &c))
+		;
+	c25_elements_taken(e, true);
+	put_one(210, true);
+	put_one(205, true);
+	c25_elements_lost(e);
+	ck_assert_uint_eq(c25_elements_first(e), 2);
+	ck_assert_uint_eq(c25_elements_pending(e), 102);
+	put_one(50, true);
+	put_one(210, true);
 	ck_assert_uint_eq(c25_elements_first(e), 3);
 	for (unsigned i = 0; i < 3; i++) {
 		ck_assert(c25_elements_take(e, &c));
-		ck_assert_uint_eq(key_of(&c.element), firsts[2 - i]);
+		ck_assert_uint_eq(key_of(&c.element),
+			((const unsigned[]){ 210, 205, 50 })[i]);
 	}
+	c25_elements_taken(e, true);
 	ck_assert_uint_eq(c25_elements_first(e), 0);
-	/* who knows if the kernel had them: all may be those */
 	c25_elements_lost(e);
-	ck_assert_uint_eq(c25_elements_first(e), 10);
+	ck_assert_uint_eq(c25_elements_first(e), 0);
+	ck_assert_uint_eq(c25_elements_pending(e), 102);
 }
 END_TEST
 
@@ -325,6 +424,7 @@ main(void)
 	tcase_add_test(tc, test_random);
 	tcase_add_test(tc, test_first_comes_first);
 	tcase_add_test(tc, test_first_overtakes_itself);
+	tcase_add_test(tc, test_first_stays_first_when_all_are_lost);
 	tcase_add_test(tc, test_many);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
