@@ -152,12 +152,12 @@ c25_rundir_check(const char *run_dir, const char *state_dir, uid_t uid,
 	return r;
 }
 
-/* Is it there, and not ours to write? Of what is read-only for everybody,
- * or can't be seen, others will say it. */
+/* Is it another's, and not for us to write? Of what is ours and read-only, or
+ * can't be seen, others will say it. */
 static bool
 is_theirs(const char *path, int how, struct stat *st)
 {
-	return stat(path, st) == 0 &&
+	return stat(path, st) == 0 && st->st_uid != geteuid() &&
 		faccessat(AT_FDCWD, path, how, AT_EACCESS) != 0 &&
 		(errno == EACCES || errno == EPERM);
 }

@@ -290,6 +290,8 @@ def test_state_dir_that_an_ordinary_user_cannot_write(keeper, mode, remedy):
     else:
         os.mkdir(state_dir)
         os.chmod(state_dir, mode)
+        if wrapper:     # what is another's is told otherwise
+            os.chown(state_dir, 65534, 65534)
     start_in_vain(connector, f"stateDir {state_dir}: can't be", remedy,
                   'or change "stateDir"')
     # With the remedy it starts.
