@@ -83,9 +83,7 @@ buckets_ok(struct c25_policy *p, uint8_t *begins)
 
 	for (size_t off = 0; off < h->domains.count; off += each, found++) {
 		size_t word = off / C25_DOMAIN_WORD;
-
-		const struct c25_domain_d *d =
-		    domain_of(p, (uint32_t)word);
+		const struct c25_domain_d *d = domain_of(p, (uint32_t)word);
 
 		if ((each = domain_ok(p, off)) == 0)
 			return false;

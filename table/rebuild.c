@@ -305,6 +305,7 @@ int
 c25_table_mend(struct c25_table *t)
 {
 	static const uint32_t why = C25_DOUBT_DAMAGED | C25_DOUBT_FULL;
+	/* not looked at if all is made anew anyhow */
 	bool sound = (atomic_load(&t->h->doubtful) & why) != 0 ||
 	    one_owner_each(t);
 	int r = c25_lock(t), due;
