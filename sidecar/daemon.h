@@ -100,10 +100,10 @@ struct c25_daemon {
 	struct c25_keep *keep;
 	struct c25_timer tick;
 	struct c25_timer reclaim;
-	/* By pool kind, the table last: when it was exhausted, and when that
-	 * was logged; 0: never. See health.h. */
-	uint64_t short_ms[C25_POOL_KINDS + 1];
-	uint64_t short_told_ms[C25_POOL_KINDS + 1];
+	/* By bit of c25_table_short(): when it was so, and when that was
+	 * logged; 0: never. See health.h. */
+	uint64_t short_ms[C25_TABLE_FOREIGN + 1];
+	uint64_t short_told_ms[C25_TABLE_FOREIGN + 1];
 	bool overlay_told;		/* logged: the overlay isn't there */
 	bool replaced_told;		/* logged that the table has gone */
 	bool reclaim_told;		/* ... that reclaiming fails */

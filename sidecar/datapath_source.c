@@ -232,6 +232,8 @@ c25_datapath_compare(struct c25_datapath *dp, struct c25_ranges *outside,
 	dp->compare_due = false;
 	c25_elements_pass_begin(dp->elements);
 	while (dp->table != NULL && c25_table_next(dp->table, &slot, &a)) {
+		if (!c25_table_admits(dp->table, &a))
+			continue;
 		put_assignment(dp, &a, false, now);
 		if (outside != NULL && !c25_ruleset_is_magic(dp->rs,
 		    &a.magic))
@@ -267,7 +269,7 @@ is_renewed(struct c25_datapath *dp, const struct c25_element *e, uint64_t now)
 	if (!c25_map_infos[e->map].peers) {
 		if (dp->table == NULL ||
 		    c25_table_by_magic(dp->table, &addr, &a) != 0 ||
-		    a.lease_end_ms <= now)
+		    a.lease_end_ms <= now || !c25_table_admits(dp->table, &a))
 			return false;
 		put_assignment(dp, &a, false, now);
 		return true;
@@ -331,7 +333,8 @@ client_flow(struct c25_datapath *dp, const struct c25_flow *flow,
 			until);
 	if (a.lease_end_ms < until - C25_FLOWS_MS &&
 	    c25_table_extend(dp->table, a.ref, until) == 0 &&
-	    c25_table_by_ref(dp->table, a.ref, &a) == 0) {
+	    c25_table_by_ref(dp->table, a.ref, &a) == 0 &&
+	    c25_table_admits(dp->table, &a)) {
 		dp->stats.kept++;
 		put_assignment(dp, &a, false, now);
 	}

@@ -130,6 +130,9 @@ static const char *const shortages[] = {
 		"reload",
 	[C25_POOL_KINDS] = "table is full: new names get SERVFAIL: raise "
 		"table.maxAssignments and restart conn25d",
+	[C25_TABLE_FOREIGN] = "table: an assignment had an address that is in "
+		"no pool: it has ended: see who may write to the table, and "
+		"restart conn25d and Unbound",
 };
 
 /* Is the overlay there? Log when that changes. */
@@ -167,7 +170,7 @@ c25_health_degraded(const struct c25_daemon *d, struct c25_buf *out)
 			"interface: packets can't leave until it is set up, "
 			"or datapath.overlay corrected\n",
 			d->cfg->datapath.overlay);
-	for (int i = 0; i <= C25_POOL_KINDS; i++)
+	for (int i = 0; i <= C25_TABLE_FOREIGN; i++)
 		if (d->short_ms[i] != 0 && now - d->short_ms[i] < SHORT_MS)
 			c25_buf_format(out, "%s\n", shortages[i]);
 }
@@ -179,7 +182,7 @@ c25_health_tick(struct c25_daemon *d)
 	uint64_t now = c25_now_ms();
 
 	look_for_overlay(d);
-	for (int i = 0; i <= C25_POOL_KINDS; i++) {
+	for (int i = 0; i <= C25_TABLE_FOREIGN; i++) {
 		if ((found & 1u << i) == 0)
 			continue;
 		d->short_ms[i] = now;

@@ -152,10 +152,10 @@ c25_keep_tick(struct c25_keep *k, uint64_t now_ms)
 	if (c25_store_wants(k->store, C25_STORE_ASSIGNMENTS))
 		put_again(k);
 	for (n = 0; k->again && n < PUT_AGAIN_AT_ONCE; n++) {
-		if (c25_table_next(k->table, &k->cursor, &a))
-			c25_keep_put(k, &a);
-		else
+		if (!c25_table_next(k->table, &k->cursor, &a))
 			k->again = false;
+		else if (c25_table_admits(k->table, &a))
+			c25_keep_put(k, &a);
 	}
 	if (now_ms < k->hold_ms || (!k->sweep && now_ms < k->sweep_ms))
 		return;

@@ -50,7 +50,8 @@ op_take(void *ctx, struct c25_assignment *a)
 	struct c25_ref ref;
 	int r = c25_table_take(pu->table, &ref);
 
-	if (r == 1 && c25_table_by_ref(pu->table, ref, a) != 0)
+	if (r == 1 && (c25_table_by_ref(pu->table, ref, a) != 0 ||
+	    !c25_table_admits(pu->table, a)))
 		return -ENOENT;
 	if (r != 0)
 		pu->seen(pu->ctx, r == 1 ? a : NULL);
@@ -62,7 +63,8 @@ op_read(void *ctx, struct c25_ref ref, struct c25_assignment *a)
 {
 	struct c25_pusher *pu = ctx;
 
-	return c25_table_by_ref(pu->table, ref, a);
+	return c25_table_by_ref(pu->table, ref, a) == 0 &&
+	    c25_table_admits(pu->table, a) ? 0 : -ENOENT;
 }
 
 static bool
@@ -70,8 +72,10 @@ op_next(void *ctx, uint32_t *cursor, struct c25_assignment *a)
 {
 	struct c25_pusher *pu = ctx;
 
-	if (!c25_table_next(pu->table, cursor, a))
-		return false;
+	do
+		if (!c25_table_next(pu->table, cursor, a))
+			return false;
+	while (!c25_table_admits(pu->table, a));
 	/* perhaps one of those that overran the ring */
 	if (a->push == C25_PUSH_PENDING)
 		pu->seen(pu->ctx, a);
@@ -94,6 +98,8 @@ op_move(void *ctx, struct c25_ref ref, uint16_t reg,
 
 	int r = c25_table_move(pu->table, ref, reg, a);
 
+	if (r == 0 && !c25_table_admits(pu->table, a))
+		return -ENOENT;
 	/* Now: if the ring is overrun before this comes through it, nobody
 	 * looks for one that was acknowledged meanwhile. */
 	if (r == 0)

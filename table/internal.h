@@ -37,6 +37,7 @@ struct c25_table {
 	bool foreign;			/* another version's: slots, registry
 					 * and prefix only */
 	int fd;				/* of the mapped file */
+	struct c25_policy *policy;	/* published here last, or NULL */
 	dev_t dev;
 	ino_t ino;
 	char dir[192];			/* runDir */
@@ -181,6 +182,9 @@ void c25_slot_free(struct c25_table *t, uint32_t i,
 void c25_slot_free_former(struct c25_table *t, uint32_t i);
 
 /* ---- reserve.c ---- */
+
+/* Let conn25d know: C25_DOUBT_... */
+void c25_doubt(struct c25_table *t, uint32_t why);
 
 /* Slots looked at to find one that is over, when there is no other. */
 #define C25_TURN_WHEN_FULL 4096

@@ -434,17 +434,32 @@ c25_policy_in_transit(const struct c25_policy *p, const struct c25_addr *a)
 	    C25_POOL_V4_TRANSIT, a);
 }
 
+/* Is it in a pool of this kind of an earlier policy? */
+static bool
+in_former(const struct c25_policy *p, enum c25_pool_kind kind,
+    const struct c25_addr *a)
+{
+	struct c25_spec_range r;
+
+	for (size_t i = 0; c25_policy_former_at(p, i, &r); i++)
+		if (r.kind == kind && c25_range_contains(&r.range, a))
+			return true;
+	return false;
+}
+
 bool
 c25_policy_allows_magic(const struct c25_policy *p, const struct c25_addr *a)
 {
-	struct c25_range r;
+	return c25_policy_in_magic(p, a) || in_former(p, a->family == C25_V6 ?
+	    C25_POOL_V6_MAGIC : C25_POOL_V4_MAGIC, a);
+}
 
-	if (c25_policy_in_magic(p, a))
-		return true;
-	for (size_t i = 0; c25_policy_former_at(p, i, &r); i++)
-		if (c25_range_contains(&r, a))
-			return true;
-	return false;
+bool
+c25_policy_allows_transit(const struct c25_policy *p,
+    const struct c25_addr *a)
+{
+	return c25_policy_in_transit(p, a) || in_former(p, a->family ==
+	    C25_V6 ? C25_POOL_V6_TRANSIT : C25_POOL_V4_TRANSIT, a);
 }
 
 const char *
@@ -531,62 +546,64 @@ c25_policy_domain_next(const struct c25_policy *p, size_t *cursor,
 	return true;
 }
 
+static bool
+range_at(const struct c25_prange_d *list, size_t count, size_t i,
+    struct c25_spec_range *out)
+{
+	if (i >= count)
+		return false;
+	range_get(&list[i], &out->range);
+	out->kind = (enum c25_pool_kind)list[i].kind;
+	out->connector = list[i].connector;
+	return true;
+}
+
 bool
 c25_policy_range_at(const struct c25_policy *p, size_t i,
     struct c25_spec_range *out)
 {
-	if (i >= p->h->ranges.count)
-		return false;
-	range_get(&p->ranges[i], &out->range);
-	out->kind = (enum c25_pool_kind)p->ranges[i].kind;
-	out->connector = p->ranges[i].connector;
-	return true;
+	return range_at(p->ranges, p->h->ranges.count, i, out);
 }
 
 bool
 c25_policy_former_at(const struct c25_policy *p, size_t i,
-    struct c25_range *out)
+    struct c25_spec_range *out)
 {
-	if (i >= p->h->former.count)
-		return false;
-	range_get(&p->former[i], out);
-	return true;
+	return range_at(p->former, p->h->former.count, i, out);
 }
 
 /* ---- what follows on another --------------------------------------------- */
 
+/* Is all of it in one of a list, of the same kind? */
 static bool
-holds(const struct c25_range *r, const struct c25_range *other)
+is_known(const struct c25_prange_d *list, size_t count,
+    const struct c25_spec_range *r)
 {
-	return c25_range_contains(r, &other->first) &&
-	    c25_range_contains(r, &other->last);
+	struct c25_spec_range known;
+
+	for (size_t i = 0; range_at(list, count, i, &known); i++)
+		if (known.kind == r->kind &&
+		    c25_range_contains(&known.range, &r->range.first) &&
+		    c25_range_contains(&known.range, &r->range.last))
+			return true;
+	return false;
 }
 
 /* Note a pool of before, unless all of it is in one that is known. */
 static size_t
 note_former(const struct c25_policy *p, struct c25_prange_d *list,
-    size_t count, const struct c25_range *r)
+    size_t count, const struct c25_spec_range *r)
 {
 	struct c25_prange_d *d = &list[count];
-	struct c25_range known;
 
-	for (size_t i = 0; i < p->h->ranges.count; i++) {
-		range_get(&p->ranges[i], &known);
-		if ((p->ranges[i].kind == C25_POOL_V4_MAGIC ||
-		    p->ranges[i].kind == C25_POOL_V6_MAGIC) &&
-		    holds(&known, r))
-			return count;
-	}
-	for (size_t i = 0; i < count; i++) {
-		range_get(&list[i], &known);
-		if (holds(&known, r))
-			return count;
-	}
+	if (is_known(p->ranges, p->h->ranges.count, r) ||
+	    is_known(list, count, r))
+		return count;
 	memset(d, 0, sizeof(*d));
-	memcpy(d->first, r->first.bytes, 16);
-	memcpy(d->last, r->last.bytes, 16);
-	d->family = r->first.family;
-	d->kind = d->family == C25_V6 ? C25_POOL_V6_MAGIC : C25_POOL_V4_MAGIC;
+	memcpy(d->first, r->range.first.bytes, 16);
+	memcpy(d->last, r->range.last.bytes, 16);
+	d->family = r->range.first.family;
+	d->kind = (uint8_t)r->kind;
 	d->connector = C25_CONNECTOR_NONE;
 	return count + 1;
 }
@@ -600,18 +617,16 @@ c25_policy_follow(const struct c25_policy *p, const struct c25_policy *before,
 	struct c25_prange_d *list = calloc(most + 1, sizeof(*list));
 	struct c25_policy_d *h;
 	struct c25_spec_range r;
-	struct c25_range former;
 	uint8_t *blob;
 
 	*out = NULL;
 	if (list == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; c25_policy_range_at(before, i, &r); i++)
-		if (r.kind == C25_POOL_V4_MAGIC || r.kind == C25_POOL_V6_MAGIC)
-			n = note_former(p, list, n, &r.range);
-	for (size_t i = 0; c25_policy_former_at(before, i, &former); i++)
+		n = note_former(p, list, n, &r);
+	for (size_t i = 0; c25_policy_former_at(before, i, &r); i++)
 		if (used[i])
-			n = note_former(p, list, n, &former);
+			n = note_former(p, list, n, &r);
 	*len_bytes = end + n * sizeof(*list);
 	blob = n == 0 ? NULL : calloc(1, *len_bytes);
 	if (blob != NULL) {

@@ -91,11 +91,11 @@ struct c25_policy_d {
 	struct c25_section_d connectors;
 	struct c25_section_d ranges;	/* pools, sorted by address */
 	struct c25_section_d exclude;
-	struct c25_section_d former;	/* ranges of magic pools */
+	struct c25_section_d former;	/* ranges of earlier pools */
 	struct c25_section_d names;	/* bytes */
 };
 
-#define C25_POLICY_FINGERPRINT ((uint64_t)2 << 56 | \
+#define C25_POLICY_FINGERPRINT ((uint64_t)3 << 56 | \
 	(uint64_t)sizeof(struct c25_policy_d) << 40 | \
 	(uint64_t)sizeof(struct c25_domain_d) << 32 | \
 	(uint64_t)sizeof(struct c25_app_d) << 24 | \

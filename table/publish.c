@@ -144,7 +144,7 @@ static bool *
 formers_used(struct c25_table *t, const struct c25_policy *p)
 {
 	struct c25_assignment a;
-	struct c25_range r;
+	struct c25_spec_range r;
 	uint32_t cursor = 0;
 	size_t count = 0;
 	bool *used;
@@ -153,14 +153,18 @@ formers_used(struct c25_table *t, const struct c25_policy *p)
 		count++;
 	if ((used = calloc(count + 1, sizeof(*used))) == NULL)
 		return NULL;
-	while (count > 0 && c25_table_next(t, &cursor, &a))
-		if (!c25_policy_in_magic(p, &a.magic))
-			for (size_t i = 0; c25_policy_former_at(p, i, &r); i++)
-				used[i] |= c25_range_contains(&r, &a.magic);
+	while (count > 0 && c25_table_next(t, &cursor, &a)) {
+		if (c25_policy_in_magic(p, &a.magic) &&
+		    c25_policy_in_transit(p, &a.transit))
+			continue;
+		for (size_t i = 0; c25_policy_former_at(p, i, &r); i++)
+			used[i] |= c25_range_contains(&r.range, &a.magic) ||
+			    c25_range_contains(&r.range, &a.transit);
+	}
 	return used;
 }
 
-/* Load what is to be published, with the magic pools of before that living
+/* Load what is to be published, with the pools of before that living
  * assignments may still be in. Returns: 0, *p and its blob; -errno. */
 static int
 load_following(struct c25_table *t, const uint8_t *blob, size_t len_bytes,
@@ -179,8 +183,10 @@ load_following(struct c25_table *t, const uint8_t *blob, size_t len_bytes,
 		return r;
 	}
 	/* without one of before, or with one that can't be read, what lives in
-	 * other pools gets new addresses */
-	if (c25_table_policy(t, &before, NULL) != 0) {
+	 * other pools gets new addresses; our own is as good as it was */
+	if (t->policy != NULL) {
+		before = c25_policy_ref(t->policy);
+	} else if (c25_table_policy(t, &before, NULL) != 0) {
 		*p = alone;
 		return 0;
 	}
@@ -237,6 +243,8 @@ c25_table_publish(struct c25_table *t, const uint8_t *blob,
 	c25_step();
 	if (r == 0) {
 		remove_old(t, generation);
+		c25_policy_unref(t->policy);
+		t->policy = c25_policy_ref(p);
 	} else {
 		policy_path(t, generation, path);
 		(void)unlink(path);
@@ -244,6 +252,20 @@ c25_table_publish(struct c25_table *t, const uint8_t *blob,
 out:
 	c25_policy_unref(p);
 	return r;
+}
+
+bool
+c25_table_admits(struct c25_table *t, const struct c25_assignment *a)
+{
+	if (t->policy == NULL)
+		return false;
+	if (c25_policy_allows_magic(t->policy, &a->magic) &&
+	    c25_policy_allows_transit(t->policy, &a->transit))
+		return true;
+	/* the addresses that it had are lost until the next mending */
+	c25_doubt(t, C25_DOUBT_DAMAGED | C25_DOUBT_SHORT(C25_TABLE_FOREIGN));
+	(void)c25_table_drop(t, a->ref);
+	return false;
 }
 
 /* Read a whole file. Returns: 0; -errno. */
@@ -332,6 +354,11 @@ c25_table_policy(struct c25_table *t, struct c25_policy **out,
 		if (generation == 0)
 			return c25_fail(err, -ENOENT, "%s: holds no policy "
 			    "yet: is conn25d running?", t->path);
+		if (t->policy != NULL &&
+		    c25_policy_generation(t->policy) == generation) {
+			*out = c25_policy_ref(t->policy);
+			return 0;
+		}
 		policy_path(t, generation, path);
 		r = read_file(path, &blob, &len);
 		if (r == -ENOENT)

@@ -66,9 +66,8 @@ pick_connector(struct c25_table *t, const struct c25_policy *policy,
 	return count > 0 ? list[0] : C25_CONNECTOR_NONE;
 }
 
-/* Let conn25d know: C25_DOUBT_... */
-static void
-doubt(struct c25_table *t, uint32_t why)
+void
+c25_doubt(struct c25_table *t, uint32_t why)
 {
 	(void)atomic_fetch_or(&t->h->doubtful, why);
 }
@@ -76,7 +75,7 @@ doubt(struct c25_table *t, uint32_t why)
 unsigned
 c25_table_short(struct c25_table *t)
 {
-	static const uint32_t all = C25_DOUBT_SHORT(C25_POOL_KINDS + 1) -
+	static const uint32_t all = C25_DOUBT_SHORT(C25_TABLE_FOREIGN + 1) -
 	    C25_DOUBT_SHORT(0);
 
 	if ((atomic_load(&t->h->doubtful) & all) == 0)
@@ -313,7 +312,8 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 	r = c25_walk(t, p, out);
 	if (r == 0 && !c25_policy_allows_magic(policy, &out->magic)) {
 		/* it never had that: somebody wrote there */
-		doubt(t, C25_DOUBT_DAMAGED);
+		c25_doubt(t, C25_DOUBT_DAMAGED |
+		    C25_DOUBT_SHORT(C25_TABLE_FOREIGN));
 		c25_slot_end(t, out->ref.slot, c25_now_ms());
 	} else if (r == 0 && renew(t, out, until) == 0)
 		return 0;
@@ -405,9 +405,9 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 		c25_unlock(t);
 	}
 	if (r == -EUCLEAN)
-		doubt(t, C25_DOUBT_DAMAGED);
+		c25_doubt(t, C25_DOUBT_DAMAGED);
 	if (r == -ENOSPC) {
-		doubt(t, C25_DOUBT_FULL | C25_DOUBT_SHORT(what));
+		c25_doubt(t, C25_DOUBT_FULL | C25_DOUBT_SHORT(what));
 		if (full != NULL)
 			*full = what;
 	}

@@ -290,6 +290,7 @@ c25_table_detach(struct c25_table *t)
 		(void)munmap(t->base, t->l.len_bytes);
 	if (t->fd >= 0)
 		(void)close(t->fd);
+	c25_policy_unref(t->policy);
 	free(t);
 }
 

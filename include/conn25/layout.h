@@ -78,7 +78,8 @@
 /* Why the table may be in disorder; set by who finds it, taken by conn25d. */
 #define C25_DOUBT_DAMAGED 1u
 #define C25_DOUBT_FULL 2u		/* or a pool: addresses may be lost */
-/* ... and what was exhausted, a pool kind or C25_POOL_KINDS for the slots. */
+/* ... and what was exhausted, a pool kind or C25_POOL_KINDS for the slots; or
+ * C25_TABLE_FOREIGN. */
 #define C25_DOUBT_SHORT(kind) (0x100u << (kind))
 #define C25_INLINE_NAME 80		/* bytes of a name in its own slot */
 #define C25_CONT_NAME 136		/* ... in each continuation slot */

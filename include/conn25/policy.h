@@ -162,10 +162,12 @@ bool c25_policy_in_transit(const struct c25_policy *p,
 	const struct c25_addr *a);
 
 /*
- * May an assignment that was found have this magic address? It is in a pool, or
- * in one of an earlier policy that some may still be in.
+ * May an assignment that was found have this magic, or this transit address?
+ * It is in a pool, or in one of an earlier policy that some may still be in.
  */
 bool c25_policy_allows_magic(const struct c25_policy *p,
+	const struct c25_addr *a);
+bool c25_policy_allows_transit(const struct c25_policy *p,
 	const struct c25_addr *a);
 
 /* The name of an app, or NULL when there is no such index. */
@@ -195,12 +197,12 @@ bool c25_policy_domain_next(const struct c25_policy *p, size_t *cursor,
 /* The i-th compiled pool range, sorted by address. Returns: false at end. */
 bool c25_policy_range_at(const struct c25_policy *p, size_t i,
 	struct c25_spec_range *out);
-/* The i-th range of earlier magic pools. Returns: false at the end. */
+/* The i-th range of earlier policies' pools. Returns: false at the end. */
 bool c25_policy_former_at(const struct c25_policy *p, size_t i,
-	struct c25_range *out);
+	struct c25_spec_range *out);
 
 /*
- * A copy of a policy's blob that also knows the magic pools of the one that it
+ * A copy of a policy's blob that also knows the pools of the one that it
  * follows, and those former ones of that for which used[i] is set.
  * Owns: *out is malloc'ed, the caller frees it.
  * Returns: 0, and *out is NULL if there are none; -ENOMEM.

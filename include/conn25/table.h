@@ -210,7 +210,9 @@ uint64_t c25_table_next_generation(const struct c25_table *t);
 /*
  * Publish a compiled policy: write it beside the table, set up the pools
  * (living assignments keep their addresses, also outside the new ranges),
- * then make its generation the current one and remove older files.
+ * then make its generation the current one and remove older files. The handle
+ * keeps it, with the pools of before, for c25_table_admits(): this, that and
+ * c25_table_policy() are one thread's, then.
  * Locks: table. Process: conn25d only.
  * Returns: 0; -EINVAL (blob isn't loadable, pools too large: see err);
  * -errno of the file operations; nothing has changed then.
@@ -224,7 +226,7 @@ uint64_t c25_table_generation(const struct c25_table *t);
 
 /*
  * Read, verify and take the current policy. If a reload removes the file
- * meanwhile the newer one is tried.
+ * meanwhile the newer one is tried. Who has published it gets it as it was.
  * Owns: one reference for the caller.
  * Returns: 0; -ENOENT (none published yet); -EUCLEAN/-EINVAL (damaged);
  * -EPROTO; -ENOMEM; -errno.
@@ -389,10 +391,21 @@ int c25_table_restore(struct c25_table *t, const struct c25_saved *list,
 int c25_table_mend(struct c25_table *t) __attribute__((warn_unused_result));
 
 /*
- * What c25_table_reserve() has found exhausted since the last call, in any
- * process: bit `kind` for a pool of that kind (a connector's own ones, too),
- * bit C25_POOL_KINDS for the slots. Process: conn25d.
+ * Is this assignment one that may be, by the policy that was published here
+ * last (c25_policy_allows_magic(), c25_policy_allows_transit())? If not,
+ * somebody has written to the table, and it ends. Who takes one out of the
+ * table to tell others of it asks before. Without a policy none is.
+ * Locks: table, to end one. Process: conn25d, the thread that publishes.
  */
+bool c25_table_admits(struct c25_table *t, const struct c25_assignment *a);
+
+/*
+ * What was found since the last call, in any process: by c25_table_reserve()
+ * exhausted, bit `kind` for a pool of that kind (a connector's own ones, too),
+ * bit C25_POOL_KINDS for the slots; bit C25_TABLE_FOREIGN for an assignment
+ * that has ended as its addresses weren't the policy's. Process: conn25d.
+ */
+#define C25_TABLE_FOREIGN (C25_POOL_KINDS + 1)
 unsigned c25_table_short(struct c25_table *t);
 
 /*

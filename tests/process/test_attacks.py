@@ -4,7 +4,8 @@ the answer it gets. After each of them conn25d is as it was before.
 
 The others: test_attacks_requests.py (HTTP, JSON and destinations),
 test_attacks_noise.py (random bytes at every socket), test_attacks_table.py
-(shared memory), test_hostile_connectors.py (answers to a client),
+(shared memory), test_attacks_datapath.py (the same, to reach the kernel),
+test_hostile_connectors.py (answers to a client),
 test_limits.py (floods, ten thousand connections), test_tls.py (handshakes),
 test_signatures.py (one by one what this table only names)."""
 

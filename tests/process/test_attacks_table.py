@@ -7,6 +7,7 @@ include/conn25/table.h: see "cut".
 CONN25_TEST_SCRIBBLES=N: so many rounds of each kind; CONN25_TEST_SEED=N: the
 same ones again."""
 
+import json
 import os
 import random
 import signal
@@ -21,6 +22,7 @@ from harness import zones
 from harness.ask import addresses
 from harness.conn25 import is_magic
 from harness.seed import SEED
+from harness.sharedtable import Table
 from harness.wait import wait_for
 
 ROUNDS = int(os.environ.get("CONN25_TEST_SCRIBBLES", "300"))
@@ -88,29 +90,6 @@ def well_after_restart(world):
 
 
 # ---- scribbled on -----------------------------------------------------------
-
-class Table:
-    """The parts of a table's file, as include/conn25/layout.h has them."""
-
-    def __init__(self, path):
-        with open(path, "rb") as file:
-            prefix = file.read(96)
-        _, _, self.size, self.slots, self.registry, self.capacity, _ = \
-            struct.unpack_from("<5Q2I", prefix)
-        self.path = path
-
-    def part(self, name):
-        slots_end = self.slots + 192 * min(self.capacity, 64)
-        return {"prefix": (0, 96), "header": (96, 4096),
-                "pools": (200, self.registry),
-                "registry": (self.registry, self.registry + 512),
-                "pool sets to heads": (self.registry, self.slots),
-                "slots": (self.slots, slots_end),
-                "slots' links": (self.slots, slots_end),
-                "bitmaps": (self.size - (256 << 20),
-                            self.size - (256 << 20) + 65536),
-                "anything": (0, self.size)}[name]
-
 
 PARTS = ["prefix", "header", "pools", "registry", "pool sets to heads",
          "slots", "slots' links", "bitmaps", "anything"]
@@ -181,6 +160,37 @@ def test_destinations_written_over_magic_ips(fresh):
         for _ in range(3):
             assert addresses(asked_safely(world, name)), name
     world.wait_mapped()
+    well_after_restart(world)
+
+
+@pytest.mark.parametrize("field, address", [
+    ("magic", "8.8.8.8"), ("magic", "127.0.0.1"), ("magic", "169.254.127.9"),
+    ("transit", "8.8.8.8"), ("transit", "100.64.255.9")])
+def test_addresses_of_no_pool_are_told_to_no_connector(fresh, field, address):
+    """The connector learns of the others; the name gets other addresses."""
+    world = fresh(client={"dns": {"holdMilliseconds": 0}},
+                  start=("client", "unbound"))
+    world.client.process.allow(".")
+    magic = world.magic(NAMES[1])[0]
+    for number in range(5):
+        world.magic(zones.bulk_name(number))
+    before, = (a for a in world.client.assignments() if a.magic == magic)
+    others = {a.magic for a in world.client.assignments()} - {magic}
+    Table(table_of(world)).write_over(magic, field, address)
+    world.connector.start()
+    world.client.process.wait_log("table: an assignment had an address that "
+                                  "is in no pool: ")
+    degraded = json.loads(world.client.control("--json", "status"))["degraded"]
+    assert any("in no pool" in text for text in degraded), degraded
+    assert {a.magic for a in world.client.assignments()} == others
+    world.wait_mapped(len(others))
+    assert not [m for m in world.connector.mappings()
+                if m.destination == before.destination]
+    assert address not in world.connector.control("list_mappings")
+    again = world.magic(NAMES[1])[0]
+    assert again not in {magic, *others}
+    world.wait_mapped(len(others) + 1)
+    assert world.client.process.log().count("in no pool") == 1
     well_after_restart(world)
 
 

@@ -666,6 +666,36 @@ def test_reload_changes_the_rules_and_no_connection(net):
     assert "100.80.0.0/16" not in table(net.client)
 
 
+def test_what_lives_in_pools_of_before_goes_on(net):
+    """Magic and transit pools change, twice, and conn25d starts again."""
+    magic = net.magic(NAMES[4])
+    transit = assignment(net, magic).transit
+    download = Download(net, net.client, magic, 0)
+    download.step()
+    config = dict(net.conn25d.config)
+    for number, third in enumerate((80, 88)):
+        prefix = f"169.254.{third}.0/21"
+        config["pools"] = {**config["pools"],
+                           "v4MagicIPPool": [f"100.{third}.0.0/16"],
+                           "v4TransitIPPool": [prefix, "169.254.96.0/19"]}
+        config["connectors"] = [
+            {**c, "transit": {**c["transit"], "v4": [prefix]}}
+            if c["name"] == "one" else c for c in config["connectors"]]
+        with configured(net, config):
+            restart(net, net.conn25d)
+            download.step()
+            assert net.magic(NAMES[4]) == magic
+            assert assignment(net, magic).transit == transit
+            assert fetch(net.lan, magic, "/who").decode() == SEEN[4]
+            other = net.resolve(zones.bulk_name(950 + number))[0]
+            assert other.startswith(f"100.{third}.")
+            line, = (a for a in net.conn25d.control(
+                "list_assignments").splitlines() if other in a)
+            assert f" 169.254.{third}." in line, line
+    download.finish()
+    assert "in no pool" not in net.conn25d.process.log()
+
+
 def test_peer_that_loses_an_address_loses_its_way(net):
     magic = net.magic(NAMES[4])
     one = net.connectors["one"]

@@ -239,5 +239,6 @@ def test_storm(fresh):
           f"times, {answered()} answers, {len(told)} names, "
           f"{len(violations)} violations")
     assert len(told) > 100
+    assert "in no pool" not in world.client.process.log()
     assert not violations, (SEED, violations[:5])
     world.wait_mapped()

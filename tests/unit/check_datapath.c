@@ -12,6 +12,7 @@
 #include "sidecar/datapath.h"
 #include "sidecar/datapath_netlink.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/scribble.h"
 #include "tests/unit/suite.h"
 
 #define ROOM 4096
@@ -691,6 +692,42 @@ START_TEST(test_flow_keeps_its_mapping)
 }
 END_TEST
 
+/* What somebody wrote into the table, no pool's address, is never in the
+ * kernel: not from the start, not by comparing, not when a lease was renewed,
+ * not for a connection. */
+START_TEST(test_foreign_addresses)
+{
+	struct c25_assignment a = assign("a.example"), b = assign("b.example");
+	struct c25_flow flow = flow_to(&b);
+	struct c25_addr bad = fx_addr("8.8.8.8");
+	uint64_t end = b.lease_end_ms;
+
+	if (_i > 0)
+		start(ROOM);
+	fx_scribble(&f, &a, FX_MAGIC, "8.8.8.8");
+	fx_scribble(&f, &b, FX_TRANSIT, "8.8.8.8");
+	if (_i == 0)
+		start(ROOM);
+	if (_i == 1)
+		c25_datapath_overrun(dp);
+	if (_i == 2)
+		ck_assert_int_eq(c25_table_extend(f.t, b.ref, end + 60000),
+			0);
+	pass(_i == 2 ? end - now : 1000);
+	if (_i == 3) {
+		now = end - 1000;
+		ck_assert(!c25_datapath_flow(dp, &flow, now));
+		c25_datapath_work(dp, now);
+	}
+	for (size_t i = 0; i < kernel.count; i++)
+		ck_assert(memcmp(kernel.items[i].address, bad.bytes, 16) != 0
+			&& memcmp(kernel.items[i].target, bad.bytes, 16) != 0);
+	ck_assert(!c25_ruleset_is_magic(c25_datapath_ruleset(dp), &bad));
+	ck_assert_int_eq(c25_table_by_ref(f.t, b.ref, &b), -ENOENT);
+	ck_assert_uint_eq(kernel.count, 0);
+}
+END_TEST
+
 /* One that began without rules is forgotten; others are none of ours. */
 START_TEST(test_flow_astray)
 {
@@ -776,6 +813,7 @@ main(void)
 	tcase_add_test(tc, test_small_socket);
 	tcase_add_test(tc, test_flow_keeps_its_assignment);
 	tcase_add_test(tc, test_flow_keeps_its_mapping);
+	tcase_add_loop_test(tc, test_foreign_addresses, 0, 4);
 	tcase_add_test(tc, test_flow_astray);
 	suite_add_tcase(s, tc);
 	ADD_ROWS(ranges, test_merge, merges);

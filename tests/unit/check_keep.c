@@ -8,6 +8,7 @@
 #include "sidecar/keep.h"
 #include "table/internal.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/scribble.h"
 #include "tests/unit/suite.h"
 
 static struct fixture f;
@@ -526,6 +527,42 @@ START_TEST(a_new_transit_address_is_nobodys)
 }
 END_TEST
 
+static int
+count_foreign(void *ctx, const struct c25_store_assignment *a)
+{
+	struct c25_addr bad = fx_addr("8.8.8.8");
+
+	rows++;
+	*(int *)ctx += c25_addr_eq(&a->transit, &bad);
+	return 0;
+}
+
+/* Somebody has written to the table: that isn't kept when all is put again. */
+START_TEST(an_address_of_no_pool_is_not_kept)
+{
+	struct c25_store_loaded loaded;
+	struct c25_assignment a, b;
+	struct c25_error err;
+	int foreign = 0;
+
+	reserve(1, &a);
+	reserve(3, &b);
+	fx_scribble(&f, &b, FX_TRANSIT, "8.8.8.8");
+	c25_keep_policy(keep, f.p);
+	c25_keep_tick(keep, c25_now_ms());
+	stop();
+	open_store();
+	rows = 0;
+	ck_assert_int_eq(c25_store_load_assignments(store, count_foreign,
+	    &foreign, &loaded, &err), 0);
+	ck_assert_uint_ge(rows, 1);
+	ck_assert_int_eq(foreign, 0);
+	ck_assert_int_eq(c25_table_by_ref(f.t, a.ref, &a), 0);
+	ck_assert_int_eq(c25_table_by_ref(f.t, b.ref, &b), -ENOENT);
+	stop();
+}
+END_TEST
+
 START_TEST(a_lower_max_ttl_shortens_no_promise)
 {
 	struct c25_assignment a, b;
@@ -613,6 +650,7 @@ main(void)
 	tcase_add_test(tc, long_lived_ones_come_before_the_dead);
 	tcase_add_loop_test(tc, the_living_come_before_the_dead, 0, 3);
 	tcase_add_test(tc, a_new_transit_address_is_nobodys);
+	tcase_add_test(tc, an_address_of_no_pool_is_not_kept);
 	tcase_add_test(tc, a_lower_max_ttl_shortens_no_promise);
 	tcase_add_test(tc, a_smaller_table_takes_what_it_can);
 	suite_add_tcase(s, tc);

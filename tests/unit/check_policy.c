@@ -234,24 +234,32 @@ START_TEST(overlapping_pools_are_refused)
 }
 END_TEST
 
-/* What follows on another allows the magic pools of that, and of those before
- * that the caller asks for, but nothing else; and is all else that it was. */
+/* What follows on another allows the pools of that, and of those before that
+ * the caller asks for, but nothing else; and is all else that it was. */
 START_TEST(follows_on_another)
 {
 	static const char *const pools[] = { "10.1.0.0/24", "10.2.0.0/24",
 	    "10.2.0.0/25", "10.3.0.0/24" };
+	static const char *const transits[] = { "169.254.64.0/24",
+	    "169.254.64.0/25", "10.3.0.0/28", "10.1.0.0/28" };
 	static const struct {
 		const char *addr;
-		bool in, allowed, unused;
+		bool in, allowed, unused;	/* as a magic address */
+		bool tin, tallowed, tunused;	/* as a transit address */
 	} rows[] = {
-		{ "10.3.0.9", true, true, true },
-		{ "10.2.0.1", false, true, true },
-		{ "10.2.0.200", false, true, false },
-		{ "10.1.0.1", false, true, false },
-		{ "10.1.1.0", false, false, false },
-		{ "169.254.64.1", false, false, false },
+		{ "10.3.0.9", true, true, true, false, true, true },
+		{ "10.3.0.16", true, true, true, false, false, false },
+		{ "10.2.0.1", false, true, true, false, false, false },
+		{ "10.2.0.200", false, true, false, false, false, false },
+		{ "10.1.0.1", false, true, false, true, true, true },
+		{ "10.1.0.16", false, true, false, false, false, false },
+		{ "10.1.1.0", false, false, false, false, false, false },
+		{ "169.254.64.1", false, false, false, false, true, false },
+		{ "169.254.64.200", false, false, false, false, true, false },
+		{ "169.254.65.0", false, false, false, false, false, false },
 	};
-	static const bool used[4] = { true, true, true, true }, none[4];
+	static const bool used[8] = { true, true, true, true, true, true,
+	    true, true }, none[8];
 	struct c25_policy *last = NULL, *p, *before = NULL;
 	struct c25_error err = { "" };
 	uint8_t *blob, *followed;
@@ -261,7 +269,7 @@ START_TEST(follows_on_another)
 		struct c25_spec_range r[] = {
 			{ range(pools[i]), C25_POOL_V4_MAGIC,
 			    C25_CONNECTOR_NONE },
-			{ range("169.254.64.0/24"), C25_POOL_V4_TRANSIT,
+			{ range(transits[i]), C25_POOL_V4_TRANSIT,
 			    C25_CONNECTOR_NONE },
 		};
 		struct c25_policy_spec spec = { .ranges = r,
@@ -295,6 +303,10 @@ START_TEST(follows_on_another)
 		    "%s", rows[i].addr);
 		ck_assert_msg(c25_policy_allows_magic(p, &a) ==
 		    rows[i].unused, "%s, unused", rows[i].addr);
+		ck_assert_msg(c25_policy_in_transit(last, &a) ==
+		    rows[i].tin && c25_policy_allows_transit(last, &a) ==
+		    rows[i].tallowed && c25_policy_allows_transit(p, &a) ==
+		    rows[i].tunused, "%s, transit", rows[i].addr);
 	}
 	c25_policy_unref(p);
 	c25_policy_unref(before);
@@ -344,6 +356,7 @@ START_TEST(damage_is_harmless)
 		(void)c25_policy_match(q, who.wire, who.len, &m);
 		(void)c25_policy_excluded(q, &a);
 		(void)c25_policy_allows_magic(q, &a);
+		(void)c25_policy_allows_transit(q, &a);
 		for (uint32_t i = 0; i < c25_policy_app_count(q); i++) {
 			ck_assert_ptr_nonnull(c25_policy_app(q, i));
 			(void)c25_policy_app_connectors(q, i, &count);

@@ -2,10 +2,13 @@
 /* Tests of what the pusher tells of a real table; what it decides is tested
  * in check_push.c. */
 
+#include <errno.h>
+
 #include "sidecar/pusher.h"
 #include "conn25/layout.h"
 #include "table/internal.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/scribble.h"
 #include "tests/unit/suite.h"
 
 #define MANY (C25_RING_SIZE + 5000)
@@ -90,6 +93,19 @@ work(void)
 	while (c25_push_due(c25_pusher_push(pusher)) == 1);
 }
 
+static void
+configure_c0(void)
+{
+	struct c25_config_connector c0 = { .name = "c0", .url = {
+	    .text = "http://127.0.0.1:9", .host = "127.0.0.1", .port = 9 } };
+	struct c25_config cfg = { .connectors = &c0, .connector_count = 1 };
+	struct c25_tls_trust *trust = NULL;
+	struct c25_error err = { "" };
+
+	ck_assert_msg(c25_pusher_configure(pusher, &cfg, (uint16_t[]){ 0 },
+	    &trust, &err) == 0, "%s", err.text);
+}
+
 START_TEST(each_new_one_is_told_of)
 {
 	work();
@@ -116,12 +132,7 @@ END_TEST
  * out that the ring was overrun (an Unbound was killed with the lock). */
 START_TEST(each_that_moves_is_told_of_though_the_ring_was_overrun)
 {
-	struct c25_config_connector c0 = { .name = "c0", .url = {
-	    .text = "http://127.0.0.1:9", .host = "127.0.0.1", .port = 9 } };
-	struct c25_config cfg = { .connectors = &c0, .connector_count = 1 };
-	struct c25_tls_trust *trust = NULL;
 	struct c25_assignment a, other, moved;
-	struct c25_error err = { "" };
 
 	ck_assert_int_eq(fx_reserve(&f, "x.example", "10.0.0.1", &other,
 	    NULL), 0);
@@ -135,8 +146,7 @@ START_TEST(each_that_moves_is_told_of_though_the_ring_was_overrun)
 	ck_assert_int_eq(c25_table_move(f.t, other.ref, 0, &other), 0);
 	work();
 	memset(told, 0, sizeof(told));
-	ck_assert_msg(c25_pusher_configure(pusher, &cfg, (uint16_t[]){ 0 },
-	    &trust, &err) == 0, "%s", err.text);
+	configure_c0();
 	ck_assert_int_eq(c25_table_by_key(f.t, &a.domain, &a.destination,
 	    &moved), 0);
 	ck_assert_uint_eq(moved.connector, 0);
@@ -148,6 +158,44 @@ START_TEST(each_that_moves_is_told_of_though_the_ring_was_overrun)
 	work();
 	ck_assert_uint_eq(overruns, 1);
 	ck_assert_uint_eq(told[moved.ref.slot], 1);
+}
+END_TEST
+
+/* An assignment with an address of no pool is told to nobody and ends: in the
+ * ring, found by walking, or as one that was moved while the pools lie. */
+START_TEST(foreign_addresses_are_not_told_of)
+{
+	struct c25_poolset_d *set = c25_poolset(f.t,
+	    (unsigned)(atomic_load(&f.t->h->p.current) & 1));
+	struct c25_assignment good, a;
+	size_t at = _i % 2 == 0 ? FX_MAGIC : FX_TRANSIT;
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	if (_i >= 2)
+		work();
+	memset(told, 0, sizeof(told));
+	if (_i < 4)
+		fx_scribble(&f, &a, at, "8.8.8.8");
+	if (_i == 4) {
+		ck_assert_int_eq(c25_table_move(f.t, a.ref, 1, &a), 0);
+		set->ranges[0].first[0] ^= 0x80;
+		set->ranges[0].last[0] ^= 0x80;
+	} else {
+		ck_assert_int_eq(fx_reserve(&f, "b.example", "10.0.0.1",
+		    &good, NULL), 0);
+	}
+	configure_c0();
+	work();
+	if (_i < 4) {
+		ck_assert_uint_eq(count_told(), 1);
+		ck_assert_uint_eq(told[good.ref.slot], 1);
+	}
+	ck_assert_uint_eq(c25_push_stats(c25_pusher_push(pusher))->moved,
+	    0);
+	ck_assert_int_eq(c25_table_by_key(f.t, &a.domain, &a.destination,
+	    &a), -ENOENT);
+	ck_assert_uint_eq(c25_table_short(f.t), 1u << C25_TABLE_FOREIGN);
 }
 END_TEST
 
@@ -163,6 +211,7 @@ main(void)
 	tcase_add_test(tc, each_is_told_of_though_the_ring_was_overrun);
 	tcase_add_test(tc,
 	    each_that_moves_is_told_of_though_the_ring_was_overrun);
+	tcase_add_loop_test(tc, foreign_addresses_are_not_told_of, 0, 5);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

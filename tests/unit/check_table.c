@@ -228,7 +228,7 @@ END_TEST
 static size_t
 formers(void)
 {
-	struct c25_range r;
+	struct c25_spec_range r;
 	size_t n = 0;
 
 	while (c25_policy_former_at(f.p, n, &r))
@@ -255,15 +255,53 @@ START_TEST(pools_of_before_are_known_while_used)
 		ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a,
 		    NULL), 0);
 		ck_assert(!a.created && c25_addr_eq(&a.magic, &first.magic));
-		/* the one of before and the one that is in use; or both of
-		 * the beginning, v4 and v6 */
-		ck_assert_uint_eq(formers(), 2);
+		/* the one of before and the one that is in use; or all of
+		 * the beginning but for the transit pool that stays */
+		ck_assert_uint_eq(formers(), i == 0 ? 3 : 2);
 		fx_publish(&f);
 		ck_assert_uint_eq(formers(), 1);
 	}
 	ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
 	fx_publish(&f);
 	ck_assert_uint_eq(formers(), 0);
+	verify();
+}
+END_TEST
+
+/* Transit pools, too; and whatever has become of the file of before. */
+START_TEST(transit_pools_of_before_are_known_while_used)
+{
+	static const char *const pools[] = { "169.254.0.0/24",
+	    "169.254.1.0/24", "169.254.1.0/25" };
+	struct c25_assignment a, b;
+	char path[128];
+
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	for (int i = 0; i < 3; i++) {
+		f.range_count = 0;
+		fx_pool(&f, C25_POOL_V4_MAGIC, C25_CONNECTOR_NONE,
+		    "100.64.0.0/16");
+		fx_pool(&f, C25_POOL_V4_TRANSIT, C25_CONNECTOR_NONE,
+		    pools[i]);
+		fx_publish(&f);
+		(void)snprintf(path, sizeof(path), "%s/policy.%llu", f.dir,
+		    (unsigned long long)c25_table_generation(f.t));
+		ck_assert_int_eq(unlink(path), 0);
+		fx_publish(&f);
+		ck_assert_uint_eq(formers(), 1);
+		ck_assert(!c25_policy_in_transit(f.p, &a.transit));
+		ck_assert(c25_policy_allows_transit(f.p, &a.transit));
+		ck_assert(!c25_policy_allows_magic(f.p, &a.transit));
+		ck_assert(c25_table_admits(f.t, &a));
+	}
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &b, NULL),
+	    0);
+	ck_assert(!b.created && c25_addr_eq(&a.transit, &b.transit));
+	ck_assert_int_eq(c25_table_drop(f.t, a.ref), 0);
+	fx_publish(&f);
+	ck_assert_uint_eq(formers(), 0);
+	ck_assert(!c25_policy_allows_transit(f.p, &a.transit));
 	verify();
 }
 END_TEST
@@ -380,6 +418,7 @@ main(void)
 	tcase_add_test(tc, connector_with_its_own_transit_pool);
 	tcase_add_test(tc, pool_change_keeps_living_assignments);
 	tcase_add_test(tc, pools_of_before_are_known_while_used);
+	tcase_add_test(tc, transit_pools_of_before_are_known_while_used);
 	tcase_add_test(tc, an_old_policy_is_stale);
 	tcase_add_test(tc, queue_and_push_state);
 	tcase_add_test(tc, overrun_ring_says_so_once);

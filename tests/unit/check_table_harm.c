@@ -9,6 +9,7 @@
 #include "conn25/layout.h"
 #include "table/internal.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/scribble.h"
 #include "tests/unit/suite.h"
 
 #define CAPACITY 64
@@ -259,28 +260,73 @@ static const char *const elsewhere[] = { "10.0.0.1", "192.0.2.1", "0.0.0.0",
 /* A magic address is written over: with the destination, or any other. */
 START_TEST(no_assignment_is_found_with_another_magic)
 {
-	struct c25_addr bad = fx_addr(elsewhere[_i]);
-	struct c25_slot_d *s = c25_slot(f.t, before[0].ref.slot);
-	union c25_content_d c;
 	struct c25_assignment a, again;
 	struct c25_want want = { .name = &before[0].domain,
 	    .destination = before[0].destination, .ttl_s = 60 };
 	struct c25_error err = { "" };
 
-	ck_assert_uint_ne(c25_slot_read(s, &c), 1);
-	memcpy(c.live.magic, bad.bytes, 16);
-	memcpy(s->words, c.words, sizeof(c.words));
+	fx_scribble(&f, &before[0], FX_MAGIC, elsewhere[_i]);
 	ck_assert_int_eq(c25_table_renew(f.t, f.p, &want, &a), -ENOENT);
 	ck_assert_int_eq(reserve(0, &a), 0);
 	ck_assert(a.created);
 	ck_assert(c25_policy_in_magic(f.p, &a.magic));
 	ck_assert_int_eq(reserve(0, &again), 0);
 	ck_assert(!again.created && c25_addr_eq(&a.magic, &again.magic));
+	ck_assert_uint_eq(c25_table_short(f.t), 1u << C25_TABLE_FOREIGN);
+	ck_assert_uint_eq(c25_table_short(f.t), 0);
 	ck_assert_int_eq(c25_table_mend(f.t),
 		C25_DOUBT_DAMAGED);
 	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
 	ck_assert_int_eq(reserve(0, &again), 0);
 	ck_assert(!again.created && c25_addr_eq(&a.magic, &again.magic));
+}
+END_TEST
+
+static const struct {
+	size_t at;
+	const char *addr;
+	bool admitted;
+} foreigners[] = {
+	{ FX_MAGIC, "100.64.0.200", true },
+	{ FX_MAGIC, "100.64.1.0", false },
+	{ FX_MAGIC, "8.8.8.8", false },
+	{ FX_MAGIC, "169.254.64.200", false },
+	{ FX_TRANSIT, "169.254.64.200", true },
+	{ FX_TRANSIT, "169.254.65.0", false },
+	{ FX_TRANSIT, "8.8.8.8", false },
+	{ FX_TRANSIT, "100.64.0.200", false },
+};
+
+/* What conn25d takes out of the table has addresses of the policy, or ends. */
+START_TEST(only_addresses_of_the_policy_are_admitted)
+{
+	struct c25_assignment a, b;
+	struct c25_table *other;
+	struct c25_error err = { "" };
+
+	for (int i = 0; i < BEFORE; i++)
+		ck_assert(c25_table_admits(f.t, &before[i]));
+	ck_assert_uint_eq(c25_table_short(f.t), 0);
+	fx_scribble(&f, &before[0], foreigners[_i].at, foreigners[_i].addr);
+	ck_assert_int_eq(c25_table_by_ref(f.t, before[0].ref, &a), 0);
+	/* who has published nothing knows nothing, and ends nothing */
+	ck_assert_int_eq(c25_table_attach(f.dir, &other, &err), 0);
+	ck_assert(!c25_table_admits(other, &a));
+	ck_assert_int_eq(c25_table_by_ref(f.t, before[0].ref, &a), 0);
+	c25_table_detach(other);
+	ck_assert_int_eq(c25_table_admits(f.t, &a), foreigners[_i].admitted);
+	ck_assert_int_eq(c25_table_by_ref(f.t, a.ref, &b),
+	    foreigners[_i].admitted ? 0 : -ENOENT);
+	ck_assert_uint_eq(c25_table_short(f.t), foreigners[_i].admitted ? 0 :
+	    1u << C25_TABLE_FOREIGN);
+	if (foreigners[_i].admitted)
+		return;
+	ck_assert_int_eq(reserve(0, &b), 0);
+	ck_assert(b.created && c25_table_admits(f.t, &b));
+	ck_assert_int_eq(c25_table_mend(f.t), C25_DOUBT_DAMAGED);
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+	for (int i = 1; i < BEFORE; i++)
+		ck_assert(c25_table_admits(f.t, &before[i]));
 }
 END_TEST
 
@@ -318,6 +364,7 @@ main(void)
 	tcase_add_loop_test(tc, only_addresses_of_the_policy, 0, 2);
 	tcase_add_test(tc, generation_is_not_overrun);
 	ADD_ROWS(tc, no_assignment_is_found_with_another_magic, elsewhere);
+	ADD_ROWS(tc, only_addresses_of_the_policy_are_admitted, foreigners);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
