@@ -585,3 +585,34 @@ def test_a_table_for_which_there_is_no_room(keeper):
     assert re.search(r"no room for 65536 assignments \(\d+ bytes\): .*: "
                      r"enlarge that file system .*table\.maxAssignments",
                      daemon.process.log())
+
+
+def test_pools_for_which_there_is_no_room(keeper):
+    """At the reload that brings them: what was before goes on."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"],
+                                           check=False).returncode != 0:
+        pytest.skip("needs a mount namespace: run as root")
+    run_dir = keeper.sub("small")
+    large = dict(client_config(1), table={"maxAssignments": 64})
+    small = dict(large, pools={"v4MagicIPPool": ["100.64.0.0/24"],
+                               "v4TransitIPPool": ["169.254.64.0/24"]})
+    daemon = Conn25d(keeper, "conn25d", small, run_dir=run_dir)
+    daemon.process.argv = [
+        "unshare", "--mount", "sh", "-ec",
+        f'mount -t tmpfs -o size=1500k,mode=755 none {run_dir}; exec "$@"',
+        "sh", *daemon.process.argv]
+    daemon.process.allow("connector office-1")
+    daemon.process.start()
+    inside = f"/proc/{daemon.process.pid}/root{run_dir}/control.sock"
+
+    def control(*words):
+        return run(CONTROL, "-s", inside, *words)
+    wait_for(lambda: control("status").returncode == 0, "conn25d to run")
+    assert "generation: 1\n" in control("status").stdout
+    daemon.configure(large)
+    tried = control("reload")
+    assert tried.returncode == 1
+    assert re.search(r"no room for the bitmaps of the pools \(\d+ bytes\): "
+                     "No space left .*: enlarge that file system .*or use "
+                     "smaller pools", tried.stderr), tried.stderr
+    assert "generation: 1\n" in control("status").stdout
