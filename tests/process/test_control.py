@@ -253,10 +253,11 @@ def test_dump_state_is_json_whether_or_not_that_is_said(filled):
         .keys() == json.loads(filled.client.control("dump_state")).keys()
 
 
-def test_lists_have_a_header_on_a_terminal_only(filled):
-    path = os.path.join(filled.client.run_dir, "control.sock")
+def on_a_terminal(daemon, *words):
+    """The lines that conn25-control shows there."""
+    path = os.path.join(daemon.run_dir, "control.sock")
     ours, theirs = pty.openpty()
-    with subprocess.Popen([CONTROL, "-s", path, "list_connectors"],
+    with subprocess.Popen([CONTROL, "-s", path, *words],
                           stdout=theirs) as process:
         os.close(theirs)
         shown = b""
@@ -267,10 +268,33 @@ def test_lists_have_a_header_on_a_terminal_only(filled):
             pass
         assert process.wait(scaled(10)) == 0
     os.close(ours)
-    lines = shown.decode().splitlines()
+    return shown.decode().splitlines()
+
+
+def test_lists_have_a_header_on_a_terminal_only(filled):
+    lines = on_a_terminal(filled.client, "list_connectors")
     assert lines[0].split()[:3] == ["name", "url", "health"]
     assert lines[1].startswith("office-1 ")
     assert filled.client.control("list_connectors").startswith("office-1 ")
+
+
+@pytest.mark.parametrize("verb", ["list_assignments", "list_mappings"])
+def test_columns_are_below_each_other_on_a_terminal(filled, verb):
+    daemon = filled.client if verb == "list_assignments" else filled.connector
+    piped = daemon.control(verb).splitlines()
+    assert len(piped) >= 3
+    # What is printed elsewhere has one blank between columns, as ever.
+    assert all("  " not in line for line in piped)
+    # Seconds go on meanwhile.
+    plain = [line.split()[:-1] for line in piped]
+    lines = on_a_terminal(daemon, verb)
+    assert [line.split()[:-1] for line in lines[1:]] == plain
+    assert lines[0].split()[:-1] and len({
+        tuple(found.start() for found in re.finditer(r"\S+", line))
+        for line in lines}) == 1, "\n".join(lines)
+    quiet = on_a_terminal(daemon, "-q", verb)
+    assert [line.split()[:-1] for line in quiet] == plain
+    assert len({line.index(line.split()[1]) for line in quiet}) == 1
 
 
 def test_waiting_is_told_on_a_terminal_only(tmp_path):
