@@ -46,8 +46,8 @@ c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
 	if (why == NULL)
 		c25_push_keep_refused(p, a, C25_WIRE_OK);
 	if (!c25_push_app(p, a, &app) ||
-	    !c25_cause_due(p->causes, c25_cause_key(app.name, 0, 0), now,
-	    &count))
+	    c25_cause_seen(p->causes, c25_cause_key(app.name, 0, 0), now,
+	    &count) != C25_CAUSE_DUE)
 		return;
 	c25_log(C25_LOG_ERROR, "%s: %s: refused by %s, and no other is left: "
 		"check its peers and apps%s",

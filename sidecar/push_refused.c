@@ -93,8 +93,8 @@ c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,
 		return;
 	c25_push_keep_refused(p, a, res->code);
 	if (!c25_push_app(p, a, &app) ||
-	    !c25_cause_due(c->causes, c25_cause_key(app.name, res->code, 0),
-	    now, &count))
+	    c25_cause_seen(c->causes, c25_cause_key(app.name, res->code, 0),
+	    now, &count) != C25_CAUSE_DUE)
 		return;
 	c25_log(C25_LOG_ERROR, "connector %s: refuses %s of %s, app %s, code "
 		"%u (%s): %s%s", c->name,

@@ -200,36 +200,6 @@ START_TEST(a_cause_that_stays_is_told_again)
 }
 END_TEST
 
-/* More causes than there is room for, for ever: bounded, and none is kept
- * back for ever. */
-START_TEST(many_causes_are_bounded)
-{
-	struct c25_cause causes[C25_CAUSES] = { { 0 } };
-	unsigned told[3 * C25_CAUSES] = { 0 }, all = 0;
-	uint64_t count = 0;
-
-	/* a day, in tens of seconds */
-	for (uint64_t t = 1000; t < 1000 + 86400000; t += 10000)
-		for (uint8_t i = 0; i < 3 * C25_CAUSES; i++)
-			if (c25_cause_due(causes, c25_cause_key("wiki", 6, i),
-			    t, &count)) {
-				told[i]++;
-				all++;
-			}
-	ck_assert_uint_le(all, 144 * C25_CAUSES);
-	ck_assert_uint_ge(all, 100 * C25_CAUSES);
-	for (unsigned i = 0; i < 3 * C25_CAUSES; i++)
-		ck_assert_uint_ge(told[i], 1);
-	/* another app, code or what is beside them is another cause */
-	memset(causes, 0, sizeof(causes));
-	ck_assert(c25_cause_due(causes, c25_cause_key("w", 1, 0), 1, &count));
-	ck_assert(c25_cause_due(causes, c25_cause_key("w", 2, 0), 1, &count));
-	ck_assert(c25_cause_due(causes, c25_cause_key("w", 1, 1), 1, &count));
-	ck_assert(c25_cause_due(causes, c25_cause_key("v", 1, 0), 1, &count));
-	ck_assert(!c25_cause_due(causes, c25_cause_key("w", 1, 0), 2, &count));
-}
-END_TEST
-
 int
 main(void)
 {
@@ -242,7 +212,6 @@ main(void)
 	tcase_add_test(tc, what_no_connector_takes_is_shown);
 	tcase_add_test(tc, not_yet_is_not_told);
 	tcase_add_test(tc, a_cause_that_stays_is_told_again);
-	tcase_add_test(tc, many_causes_are_bounded);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
