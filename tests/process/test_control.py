@@ -305,20 +305,27 @@ def test_waiting_is_told_on_a_terminal_only(tmp_path):
         busy.listen(2)
         ours, theirs = pty.openpty()
         asked = [CONTROL, "-s", path, "status"]
-        with subprocess.Popen(asked, stdout=subprocess.PIPE,
-                              stderr=theirs, text=True) as seen, \
+        # With -q on a terminal, too: it comes first, so that its time to say
+        # something is over when the next one does.
+        with subprocess.Popen([CONTROL, "-q", *asked[1:]], stderr=theirs,
+                              stdout=subprocess.PIPE, text=True) as quiet, \
+                subprocess.Popen(asked, stdout=subprocess.PIPE,
+                                 stderr=theirs, text=True) as seen, \
                 subprocess.Popen(asked, stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, text=True) as piped:
             os.close(theirs)
             assert os.read(ours, 4096) == \
                 b"conn25-control: conn25d is busy, waiting\r\n"
-            for _ in seen, piped:
+            for _ in quiet, seen, piped:
                 peer = busy.accept()[0]
                 peer.recv(4096)
                 peer.sendall(b"ok\nall is well\n")
                 peer.close()
+            assert quiet.communicate()[0] == "all is well\n"
             assert seen.communicate()[0] == "all is well\n"
             assert piped.communicate() == ("all is well\n", "")
+        with pytest.raises(OSError):    # the other side is closed, and empty
+            os.read(ours, 4096)
         os.close(ours)
 
 

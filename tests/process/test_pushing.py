@@ -235,7 +235,7 @@ def test_connectors_own_transit_pool_is_used(fresh, fake):
 def test_changed_url_at_reload_sends_everything_there(fresh, fake):
     first, second = fake(), fake()
     world = world_with(fresh, first)
-    wait_ready(world)
+    world.wait_refreshed()
     config = dict(world.client.config, connectors=[
         dict(connectors(first)[0], url=second.url)])
     world.client.configure(config)
@@ -251,6 +251,7 @@ def test_what_a_connector_was_made_to_forget_is_sent_again(fresh, forget):
     world = fresh()
     world.magic("wiki.corp.example")
     world.wait_mapped()
+    world.wait_refreshed()
     mappings = {(m.transit, m.destination)
                 for m in world.connector.mappings()}
     if forget == "drop":
