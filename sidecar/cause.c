@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is refused, as the log tells it: each cause once in a while, however
- * many mappings it concerns; see cause.h. */
+ * often it comes; see cause.h. */
 #include "cause.h"
 
 #include <stdio.h>
@@ -9,11 +9,11 @@
 #include "conn25/name.h"
 
 uint64_t
-c25_cause_key(const char *app, uint8_t code, uint8_t more)
+c25_cause_key(const char *name, uint8_t code, uint8_t more)
 {
 	/* whoever looks for collisions hides what is refused to himself */
 	const uint8_t key[16] = { code, more };
-	uint64_t hash = c25_hash(key, app, strlen(app));
+	uint64_t hash = c25_hash(key, name, strlen(name));
 
 	return hash != 0 ? hash : 1;
 }
@@ -26,7 +26,18 @@ is_drawn(uint64_t key, uint64_t now_ms)
 }
 
 bool
-c25_cause_due(struct c25_cause causes[static C25_CAUSES], uint64_t key,
+c25_cause_due(struct c25_cause *c, uint64_t now_ms, uint64_t *count)
+{
+	*count = ++c->untold;
+	if (c->told_ms != 0 && now_ms - c->told_ms < C25_CAUSE_MS)
+		return false;
+	c->told_ms = now_ms;
+	c->untold = 0;
+	return true;
+}
+
+enum c25_cause_verdict
+c25_cause_seen(struct c25_cause causes[static C25_CAUSES], uint64_t key,
 	uint64_t now_ms, uint64_t *count)
 {
 	struct c25_cause *c = NULL, *oldest = &causes[0];
@@ -42,25 +53,20 @@ c25_cause_due(struct c25_cause causes[static C25_CAUSES], uint64_t key,
 		    now_ms - oldest->told_ms < C25_CAUSE_MS) {
 			for (int i = 0; i < C25_CAUSES; i++)
 				causes[i].crowded = true;
-			return false;
+			return C25_CAUSE_CROWDED;
 		}
 		if (oldest->crowded && !is_drawn(key, now_ms))
-			return false;
+			return C25_CAUSE_CROWDED;
 		c = oldest;
 		*c = (struct c25_cause){ .key = key };
 	}
-	c->untold++;
-	if (c->told_ms != 0 && now_ms - c->told_ms < C25_CAUSE_MS)
-		return false;
-	if (c->crowded) {
+	if (c->crowded && now_ms - c->told_ms >= C25_CAUSE_MS) {
 		/* it has had its turn */
 		*c = (struct c25_cause){ .crowded = true };
-		return false;
+		return C25_CAUSE_CROWDED;
 	}
-	*count = c->untold;
-	c->told_ms = now_ms;
-	c->untold = 0;
-	return true;
+	return c25_cause_due(c, now_ms, count) ? C25_CAUSE_DUE :
+		C25_CAUSE_TOLD;
 }
 
 const char *

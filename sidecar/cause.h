@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cause.h - what is refused for one reason, be it a thousand mappings: when
- * the log is to have a line of it. Pure.
+ * cause.h - what is refused for one reason, be it a thousand mappings, or to
+ * one address that is no peer's: when the log is to have a line of it. Pure.
  *
  * Example (push_refused.c):
  *	key = c25_cause_key(app.name, code, 0);
- *	if (c25_cause_due(c->causes, key, now, &count))
+ *	if (c25_cause_seen(c->causes, key, now, &count) == C25_CAUSE_DUE)
  *		c25_log(..., c25_cause_since(count, since));
  *
  * Rules
  *   time       a cause is told of once in C25_CAUSE_MS.
  *   bounds     C25_CAUSES in that time; if there are more, which of them is
- *              drawn anew each time.
+ *              drawn anew each time, so that a crowd hides nobody for ever.
  *   names      a cause is known by its key alone, so that it outlives the
  *              configuration that it comes from.
  */
@@ -32,17 +32,27 @@ struct c25_cause {
 	bool crowded;			/* others wait for a place */
 };
 
-/* Of an app, the code it is refused with, and what there is beside these.
- * Returns: never 0. */
-uint64_t c25_cause_key(const char *app, uint8_t code, uint8_t more);
+/* Of an app, or an address, the code it is refused with, and what there is
+ * beside these. Returns: never 0. */
+uint64_t c25_cause_key(const char *name, uint8_t code, uint8_t more);
+
+enum c25_cause_verdict {
+	C25_CAUSE_TOLD,			/* lately: say nothing */
+	C25_CAUSE_DUE,			/* say it */
+	C25_CAUSE_CROWDED,		/* one of too many: say that at most */
+};
 
 /*
  * It has happened once more: is a line due?
- * Returns: true: *count is how many there were since the last one, with this
- * one.
+ * Returns: C25_CAUSE_DUE: *count is how many there were since the last one,
+ * with this one; the others leave it undefined.
  */
-bool c25_cause_due(struct c25_cause causes[static C25_CAUSES], uint64_t key,
+enum c25_cause_verdict c25_cause_seen(
+	struct c25_cause causes[static C25_CAUSES], uint64_t key,
 	uint64_t now_ms, uint64_t *count);
+
+/* Likewise where there is but one cause. */
+bool c25_cause_due(struct c25_cause *c, uint64_t now_ms, uint64_t *count);
 
 /* " (12 such since the last message)", and nothing for 1. Returns: buf. */
 #define C25_CAUSE_SINCE_MAX 64

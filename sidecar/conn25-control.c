@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "columns.h"
 #include "config.h"
 #include "conn25/control.h"
 #include "conn25/table.h"
@@ -321,17 +322,19 @@ read_status(int fd, char *buf, size_t size, size_t *len, size_t *rest)
 	return -1;
 }
 
-/* Lists begin with the names of their columns where people read them. */
-static void
-print_header(const struct options *o, const char *verb)
+/* Lists are for people on a terminal: their columns are below each other, and
+ * begin with their names. Returns: those; NULL: print it as it is. */
+static const char *
+list_columns(const struct options *o, const char *verb)
 {
 	const struct verb *v;
 
-	if (o->quiet || o->json || !isatty(STDOUT_FILENO))
-		return;
+	if (o->json || !isatty(STDOUT_FILENO))
+		return NULL;
 	for (v = verbs; v < verbs + VERBS; v++)
 		if (strcmp(v->name, verb) == 0 && *v->columns != '\0')
-			(void)puts(v->columns);
+			return v->columns;
+	return NULL;
 }
 
 /* What a reply may end with, where nothing was asked for. */
@@ -340,6 +343,7 @@ static const char done[] = "ok\n";
 /* A reply that is being printed. */
 struct printer {
 	FILE *to;
+	struct c25_columns *columns;	/* a list of these, or NULL */
 	bool quiet;			/* without `done` at its end */
 	char last;			/* printed or held back, or '\n' */
 	size_t held;			/* bytes of `done`, not printed yet */
@@ -356,6 +360,8 @@ print(struct printer *p, const char *text, size_t len)
 static bool
 print_piece(struct printer *p, const char *text, size_t len)
 {
+	if (p->columns != NULL)
+		return c25_columns_add(p->columns, text, len);
 	if (!p->quiet)
 		return print(p, text, len);
 	for (size_t i = 0; i < len; i++) {
@@ -381,19 +387,31 @@ print_piece(struct printer *p, const char *text, size_t len)
 static bool
 print_end(struct printer *p)
 {
+	if (p->columns != NULL)
+		return c25_columns_end(p->columns);
 	return (p->held == strlen(done) || print(p, done, p->held)) &&
 		fflush(p->to) == 0;
+}
+
+/* The reply is a list of these. Returns: whether their names are printed. */
+static bool
+print_names(struct printer *p, const char *names)
+{
+	return p->quiet || (c25_columns_add(p->columns, names, strlen(names)) &&
+		c25_columns_add(p->columns, "\n", 1));
 }
 
 static int
 print_reply(int fd, const struct options *o, const char *verb)
 {
+	static struct c25_columns columns;
 	char buf[65536];
 	size_t len, rest;
 	ssize_t n;
 	int status;
+	const char *names = list_columns(o, verb);
 	struct printer to;
-	bool ok;
+	bool ok = true;
 
 	tell_waiting(fd, o);
 	status = read_status(fd, buf, sizeof(buf), &len, &rest);
@@ -401,11 +419,14 @@ print_reply(int fd, const struct options *o, const char *verb)
 		.quiet = o->quiet && status == 0, .last = '\n' };
 	if (status < 0)
 		return 1;
-	if (status == 1)
+	if (status == 1) {
 		(void)fputs("error: ", stderr);
-	else
-		print_header(o, verb);
-	ok = print_piece(&to, buf + rest, len - rest);
+	} else if (names != NULL) {
+		c25_columns_init(&columns, stdout, names);
+		to.columns = &columns;
+		ok = print_names(&to, names);
+	}
+	ok = ok && print_piece(&to, buf + rest, len - rest);
 	while (ok) {
 		n = recv(fd, buf, sizeof(buf), 0);
 		if (n == 0 || (n < 0 && errno == ECONNRESET && status == 1))
@@ -413,6 +434,7 @@ print_reply(int fd, const struct options *o, const char *verb)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
+			(void)print_end(&to);
 			(void)fprintf(stderr, "conn25-control: the reply is "
 				"not complete: %s\n", errno == EAGAIN ?
 				"timed out" : strerror(errno));

@@ -7,9 +7,10 @@
 #include <time.h>
 
 #include "conn25/log.h"
+#include "conn25/name.h"
 #include "datapath_host.h"
 
-#define APPS_NAMED 3		/* of those that are down */
+#define APPS_NAMED 3		/* of those that are down, or refused */
 /* Unbound may come after us, or be restarted: until then nothing is amiss. */
 #define ALONE_MS 10000
 #define SHORT_MS 60000		/* so long what was exhausted is shown */
@@ -160,6 +161,35 @@ c25_health_configured(struct c25_daemon *d)
 	look_for_overlay(d);
 }
 
+/* What connectors refuse, of each app. */
+static void
+refused(const struct c25_daemon *d, struct c25_buf *out)
+{
+	char name[C25_NAME_TEXT_MAX], addr[C25_ADDR_TEXT_MAX];
+	struct c25_push_refusal r;
+	const struct c25_assignment *a = &r.assignment;
+	unsigned apps = 0;
+	size_t cursor = 0;
+
+	while (d->table != NULL && c25_push_next_refused(
+			c25_pusher_push(d->pusher), &cursor, &r)) {
+		if (++apps > APPS_NAMED)
+			continue;
+		(void)c25_addr_format(&a->destination, addr);
+		(void)c25_name_to_text(a->domain.wire, a->domain.len, name);
+		if (r.code == 0)
+			c25_buf_format(out, "app %s: no connector takes %s "
+				"of %s: %s\n", r.app, addr, name, r.remedy);
+		else
+			c25_buf_format(out, "app %s: no connector takes %s "
+				"of %s, code %u (%s): %s\n", r.app, addr,
+				name, r.code, r.meaning, r.remedy);
+	}
+	if (apps > APPS_NAMED)
+		c25_buf_format(out, "and %u more apps with what no connector "
+			"takes\n", apps - APPS_NAMED);
+}
+
 void
 c25_health_degraded(const struct c25_daemon *d, struct c25_buf *out)
 {
@@ -173,6 +203,7 @@ c25_health_degraded(const struct c25_daemon *d, struct c25_buf *out)
 	for (int i = 0; i <= C25_TABLE_FOREIGN; i++)
 		if (d->short_ms[i] != 0 && now - d->short_ms[i] < SHORT_MS)
 			c25_buf_format(out, "%s\n", shortages[i]);
+	refused(d, out);
 }
 
 void

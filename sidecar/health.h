@@ -27,9 +27,10 @@ unsigned c25_health_reasons(struct c25_daemon *d, struct c25_buf *out);
 /*
  * Add what is amiss though it is ready to `out`, a line each: an overlay that
  * isn't there (it may come), a pool or the table that had nothing left for a
- * new name within the last minute, an assignment that had addresses of no pool.
- * Clients get SERVFAIL then, or another address; but what has one works, and to
- * take this host out of use would make it worse.
+ * new name within the last minute, an assignment that had addresses of no pool,
+ * an app some of whose assignments no connector takes. Clients get SERVFAIL
+ * then, or another address, or one that leads nowhere; but what else has one
+ * works, and to take this host out of use would make it worse.
  */
 void c25_health_degraded(const struct c25_daemon *d, struct c25_buf *out);
 /* Each second: look for that, and log it: the overlay once, the others once

@@ -151,9 +151,12 @@ found(struct c25_pushq *p, const struct c25_assignment *a, bool refresh,
 		place = refresh || (owner != NULL &&
 			c25_push_resyncs(p, owner)) ? C25_PUSH_REFRESH :
 			C25_PUSH_NOWHERE;
-	if (c25_push_sort(p, a, place, now) == C25_PUSH_GIVE_UP &&
-	    a->push == C25_PUSH_PENDING)
+	if (c25_push_sort(p, a, place, now) != C25_PUSH_GIVE_UP)
+		return;
+	if (a->push == C25_PUSH_PENDING)
 		c25_push_give_up(p, a, NULL, now);
+	else if (a->push == C25_PUSH_REFUSED)
+		c25_push_keep_refused(p, a, C25_WIRE_OK);
 }
 
 static void

@@ -221,6 +221,23 @@ struct c25_push_info {
 bool c25_push_next(const struct c25_pushq *p, size_t *cursor,
 	struct c25_push_info *out);
 
+/* An assignment that no connector of its app takes. */
+struct c25_push_refusal {
+	const char *app;		/* of the policy */
+	struct c25_assignment assignment;
+	uint8_t code;			/* 0: not known */
+	const char *meaning;		/* of the code */
+	const char *remedy;
+};
+/*
+ * Walk the apps that have such, one of each: start with *cursor = 0. It is
+ * shown as long as it lives and isn't taken; of more than 16 apps at a time,
+ * the first 16.
+ * Returns: false at end.
+ */
+bool c25_push_next_refused(const struct c25_pushq *p, size_t *cursor,
+	struct c25_push_refusal *out);
+
 /* Assignments that wait for want of any connector, or of room to move. */
 uint32_t c25_push_parked(const struct c25_pushq *p);
 

@@ -43,9 +43,11 @@ c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
 	p->stats.refused++;
 	if (p->ops->set(p->ctx, a->ref, C25_PUSH_REFUSED) == 0)
 		p->changed = true;
+	if (why == NULL)
+		c25_push_keep_refused(p, a, C25_WIRE_OK);
 	if (!c25_push_app(p, a, &app) ||
-	    !c25_cause_due(p->causes, c25_cause_key(app.name, 0, 0), now,
-	    &count))
+	    c25_cause_seen(p->causes, c25_cause_key(app.name, 0, 0), now,
+	    &count) != C25_CAUSE_DUE)
 		return;
 	c25_log(C25_LOG_ERROR, "%s: %s: refused by %s, and no other is left: "
 		"check its peers and apps%s",
@@ -205,6 +207,7 @@ batch_rejected(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 {
 	struct c25_push_batch *b = c25_push_flight(c);
 	uint32_t n = b->count;
+	struct c25_assignment a;
 
 	if (n == 0 || (n == 1 && ++c->rejects > REJECTS_MAX))
 		return false;
@@ -217,6 +220,8 @@ batch_rejected(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 		if (!c25_push_is_flying(p, c, ref))
 			continue;
 		if (n == 1) {
+			if (p->ops->read(p->ctx, ref, &a) == 0)
+				c25_push_keep_refused(p, &a, C25_WIRE_OK);
 			put_off(p, c, ref.slot, now);
 			break;
 		}

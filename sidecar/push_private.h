@@ -6,7 +6,7 @@
  *   push_choose.c     which connector an assignment belongs to; moving it
  *   push_send.c       out of the queues: batches
  *   push_answer.c     what a connector's answer means
- *   push_refused.c    how refusals are told
+ *   push_refused.c    how refusals are told, which are shown
  *   push_health.c     when a connector is down, dead, settled
  *   push_configure.c  made, configured, freed
  *   push_show.c       counters
@@ -71,6 +71,14 @@ struct c25_push_peer {
 	struct c25_cause causes[C25_CAUSES];
 };
 
+/* Of an app that is refused something: one such assignment, the last. */
+struct c25_push_witness {
+	uint64_t app;			/* c25_cause_key() of it; 0: free */
+	struct c25_ref ref;
+	uint8_t code;			/* 0: not known */
+};
+#define C25_PUSH_WITNESSES 16
+
 struct c25_pushq {
 	const struct c25_push_ops *ops;
 	void *ctx;
@@ -96,6 +104,7 @@ struct c25_pushq {
 	struct c25_push_stats stats;
 	uint32_t tick;			/* of what is being done */
 	struct c25_cause causes[C25_CAUSES];	/* given up */
+	struct c25_push_witness witnesses[C25_PUSH_WITNESSES];
 	bool changed;			/* a push state: ring the bell */
 	struct c25_wire_response response;
 	struct c25_wire_entry entries[C25_PUSH_BATCH];
@@ -225,7 +234,12 @@ void c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
 
 /* ---- push_refused.c ---- */
 
-/* The connector has refused this one: say so if that is due. */
+/* This one is refused, with a code or 0: keep that for status. If another
+ * connector takes it, it is another version and isn't shown. */
+void c25_push_keep_refused(struct c25_pushq *p,
+	const struct c25_assignment *a, uint8_t code);
+
+/* The connector has refused this one: keep that, and say so if it is due. */
 void c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,
 	const struct c25_assignment *a, const struct c25_wire_result *res,
 	uint64_t now);

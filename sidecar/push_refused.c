@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a connector doesn't take, as the log tells it: each cause once in a
- * while, however many mappings it concerns. */
+ * while, however many mappings it concerns; and as status shows it: one of each
+ * app, as long as that holds. */
 #include "push_private.h"
 
 #include "conn25/log.h"
 
 /* By code: what can be done about it. */
 static const char *const remedies[C25_WIRE_CODES] = {
+	[C25_WIRE_OK] = "see list_connectors and the log",
 	[C25_WIRE_OTHER] = "see its log: most often \"destinations\" of that "
 		"app there lack the address; it is sent again until it is "
 		"taken",
@@ -22,6 +24,61 @@ static const char *const remedies[C25_WIRE_CODES] = {
 		"app, add it, or correct its name here",
 };
 
+/* Is it still refused? Then `a` is what it is. */
+static bool
+holds(const struct c25_pushq *p, const struct c25_push_witness *w,
+	struct c25_assignment *a)
+{
+	return w->app != 0 && p->ops->read(p->ctx, w->ref, a) == 0 &&
+		a->push != C25_PUSH_READY;
+}
+
+void
+c25_push_keep_refused(struct c25_pushq *p, const struct c25_assignment *a,
+	uint8_t code)
+{
+	struct c25_push_witness *w = NULL, *other = p->witnesses;
+	struct c25_assignment old;
+	struct c25_push_app app;
+	uint64_t key;
+
+	if (!c25_push_app(p, a, &app))
+		return;
+	key = c25_cause_key(app.name, 0, 0);
+	for (int i = 0; i < C25_PUSH_WITNESSES && w == NULL; i++)
+		if (p->witnesses[i].app == key)
+			w = &p->witnesses[i];
+	for (; w == NULL && other < p->witnesses + C25_PUSH_WITNESSES; other++)
+		if (!holds(p, other, &old))
+			w = other;
+	if (w == NULL || (code == C25_WIRE_OK && w->app == key &&
+	    holds(p, w, &old)))
+		return;
+	*w = (struct c25_push_witness){ .app = key, .ref = a->ref,
+		.code = code };
+}
+
+bool
+c25_push_next_refused(const struct c25_pushq *p, size_t *cursor,
+	struct c25_push_refusal *out)
+{
+	struct c25_push_app app;
+
+	while (*cursor < C25_PUSH_WITNESSES) {
+		const struct c25_push_witness *w = &p->witnesses[(*cursor)++];
+
+		if (!holds(p, w, &out->assignment) ||
+		    !c25_push_app(p, &out->assignment, &app))
+			continue;
+		out->app = app.name;
+		out->code = w->code;
+		out->meaning = c25_wire_message(w->code);
+		out->remedy = remedies[w->code];
+		return true;
+	}
+	return false;
+}
+
 void
 c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,
 	const struct c25_assignment *a, const struct c25_wire_result *res,
@@ -32,9 +89,12 @@ c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,
 	char since[C25_CAUSE_SINCE_MAX];
 	uint64_t count;
 
-	if (res->code >= C25_WIRE_CODES || !c25_push_app(p, a, &app) ||
-	    !c25_cause_due(c->causes, c25_cause_key(app.name, res->code, 0),
-	    now, &count))
+	if (res->code >= C25_WIRE_CODES)
+		return;
+	c25_push_keep_refused(p, a, res->code);
+	if (!c25_push_app(p, a, &app) ||
+	    c25_cause_seen(c->causes, c25_cause_key(app.name, res->code, 0),
+	    now, &count) != C25_CAUSE_DUE)
 		return;
 	c25_log(C25_LOG_ERROR, "connector %s: refuses %s of %s, app %s, code "
 		"%u (%s): %s%s", c->name,

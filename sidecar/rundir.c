@@ -16,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -176,6 +177,62 @@ group_name(gid_t gid, char buf[static C25_USER_NAME_MAX])
 	return buf;
 }
 
+/*
+ * Which process has locked a directory? The kernel is asked, as the lock file
+ * may not be ours to read, and to try it would keep another conn25d out.
+ * Returns: its id; 0: none, or it can't be told.
+ */
+static long
+lock_user(const struct kind *kind, const char *dir)
+{
+	unsigned major_dev, minor_dev;
+	unsigned long long inode;
+	char path[4096], line[256];
+	struct stat st;
+	FILE *locks;
+	long pid, found = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, kind->lock);
+	locks = stat(path, &st) == 0 ? fopen("/proc/locks", "re") : NULL;
+	while (locks != NULL && found <= 0 &&
+			fgets(line, sizeof(line), locks) != NULL)
+		if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %ld %x:%x:%llu",
+				&pid, &major_dev, &minor_dev, &inode) == 4 &&
+				makedev(major_dev, minor_dev) == st.st_dev &&
+				inode == st.st_ino)
+			found = pid;
+	if (locks != NULL)
+		(void)fclose(locks);
+	return found > 0 ? found : 0;
+}
+
+/* Returns: -EACCES, err says what to do. */
+static int
+tell_theirs(const char *run_dir, const char *state_dir, const char *what,
+	uid_t owner, struct c25_error *err)
+{
+	char theirs[C25_USER_NAME_MAX], ours[C25_USER_NAME_MAX];
+	char group[C25_USER_NAME_MAX];
+	bool one = strcmp(run_dir, state_dir) == 0;
+	const char *also = one ? "" : state_dir, *space = one ? "" : " ";
+	long pid = lock_user(&run, run_dir);
+
+	if (pid == 0)
+		pid = lock_user(&state, state_dir);
+	(void)c25_user_name(owner, theirs);
+	(void)c25_user_name(geteuid(), ours);
+	(void)group_name(getegid(), group);
+	if (pid != 0)
+		return c25_fail(err, -EACCES, "%s: belongs to user %s, and "
+			"conn25d runs as %s: another conn25d uses it: stop "
+			"process %ld first, then chown -R %s:%s %s%s%s", what,
+			theirs, ours, pid, ours, group, run_dir, space, also);
+	return c25_fail(err, -EACCES, "%s: belongs to user %s, and conn25d "
+		"runs as %s: another conn25d left it, and none is seen to use "
+		"it: chown -R %s:%s %s%s%s", what, theirs, ours, ours, group,
+		run_dir, space, also);
+}
+
 int
 c25_rundir_reach(const char *run_dir, const char *state_dir,
 	struct c25_error *err)
@@ -190,26 +247,21 @@ c25_rundir_reach(const char *run_dir, const char *state_dir,
 		{ true, C25_STORE_FILE "-wal" },
 		{ true, C25_STORE_FILE "-shm" },
 	};
-	char path[4096], theirs[C25_USER_NAME_MAX], ours[C25_USER_NAME_MAX];
-	char group[C25_USER_NAME_MAX];
-	bool one = strcmp(run_dir, state_dir) == 0;
+	char what[4096];
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		bool is_dir = all[i].file[0] == '\0';
+		const char *key = !is_dir ? "" : all[i].state ? "stateDir " :
+			"runDir ";
 
-		(void)snprintf(path, sizeof(path), "%s%s%s", all[i].state ?
-			state_dir : run_dir, is_dir ? "" : "/", all[i].file);
-		if (is_theirs(path, is_dir ? W_OK | X_OK : R_OK | W_OK, &st))
-			return c25_fail(err, -EACCES, "%s%s: belongs to user "
-				"%s, and conn25d runs as %s: stop the conn25d "
-				"that runs there, and chown -R %s:%s %s%s%s",
-				!is_dir ? "" : all[i].state ? "stateDir " :
-				"runDir ", path,
-				c25_user_name(st.st_uid, theirs),
-				c25_user_name(geteuid(), ours), ours,
-				group_name(getegid(), group), run_dir,
-				one ? "" : " ", one ? "" : state_dir);
+		(void)snprintf(what, sizeof(what), "%s%s%s%s", key,
+			all[i].state ? state_dir : run_dir, is_dir ? "" : "/",
+			all[i].file);
+		if (is_theirs(what + strlen(key), is_dir ? W_OK | X_OK :
+				R_OK | W_OK, &st))
+			return tell_theirs(run_dir, state_dir, what,
+				st.st_uid, err);
 	}
 	return 0;
 }

@@ -323,7 +323,8 @@ c25_serve_configure(struct c25_serve *s, const struct c25_config *cfg,
 	}
 	clear(s);
 	s->generation++;
-	s->strangers = (struct c25_strangers){ 0 };
+	memset(s->strangers, 0, sizeof(s->strangers));
+	s->more_strangers = (struct c25_cause){ 0 };
 	c25_verify_configure(s->verify, cfg, domains);
 	s->cfg = cfg != NULL && c25_config_is_connector(cfg) ? cfg : NULL;
 	s->sources = n.sources;

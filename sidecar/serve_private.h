@@ -15,7 +15,6 @@
 #include "cause.h"
 #include "guard.h"
 #include "serve.h"
-#include "strangers.h"
 
 /* A request that is being decided. Reused; starts as all zero. */
 struct c25_serve_work {
@@ -81,7 +80,8 @@ struct c25_serve {
 	uint64_t generation;		/* of the configuration */
 	uint8_t key[16];
 	char epoch[C25_SERVE_EPOCH_MAX];
-	struct c25_strangers strangers;	/* refused with 403 */
+	struct c25_cause strangers[C25_CAUSES];	/* refused with 403 */
+	struct c25_cause more_strangers;
 	uint32_t restored;		/* the peer of the last restored */
 	void (*before_reply)(void *ctx);	/* or NULL */
 	void *before_reply_ctx;

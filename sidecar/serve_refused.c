@@ -93,8 +93,8 @@ c25_serve_tell_refused(struct c25_serve *s, uint32_t peer,
 	uint64_t count;
 
 	_Static_assert(C25_VERDICTS <= 16, "room in `more`");
-	if (!c25_cause_due(s->peers[peer].causes, c25_cause_key(e->app,
-	    r->code, more), now_ms, &count))
+	if (c25_cause_seen(s->peers[peer].causes, c25_cause_key(e->app,
+	    r->code, more), now_ms, &count) != C25_CAUSE_DUE)
 		return;
 	c25_log(C25_LOG_INFO, "peer %s: %s of app %.64s is refused, code %u: "
 	    "%s%s", s->cfg->peers[peer].name,

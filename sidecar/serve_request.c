@@ -102,21 +102,23 @@ tell_stranger(struct c25_serve *s, const struct c25_addr *source,
 	char text[C25_ADDR_TEXT_MAX], since[C25_CAUSE_SINCE_MAX];
 	uint64_t count;
 
-	switch (c25_strangers_seen(&s->strangers, &addr, now_ms, &count)) {
-	case C25_STRANGER_NEW:
+	(void)c25_addr_format(&addr, text);
+	switch (c25_cause_seen(s->strangers, c25_cause_key(text, 0, 0),
+	    now_ms, &count)) {
+	case C25_CAUSE_DUE:
 		c25_log(C25_LOG_INFO, "peers: %s is no peer's address, it is "
 		    "refused: if it may use apps here, add it to "
 		    "\"addresses\" of its entry in \"peers\" and reload%s",
-		    c25_addr_format(&addr, text),
-		    c25_cause_since(count, since));
+		    text, c25_cause_since(count, since));
 		break;
-	case C25_STRANGER_MANY:
-		c25_log(C25_LOG_INFO, "peers: more addresses that are no "
-		    "peer's are refused, as %s: see who may reach "
-		    "listen.transitIP%s", c25_addr_format(&addr, text),
-		    c25_cause_since(count, since));
+	case C25_CAUSE_CROWDED:
+		if (c25_cause_due(&s->more_strangers, now_ms, &count))
+			c25_log(C25_LOG_INFO, "peers: more addresses that are "
+			    "no peer's are refused, as %s: see who may reach "
+			    "listen.transitIP%s", text,
+			    c25_cause_since(count, since));
 		break;
-	case C25_STRANGER_TOLD:
+	case C25_CAUSE_TOLD:
 		break;
 	}
 }

@@ -281,17 +281,15 @@ static int
 copy_pools(struct c25_table *t, const struct c25_table *old,
     struct c25_error *err)
 {
-	int bytes;
+	int bytes, r;
 
 	if (old->foreign)
 		return 0;
 	if ((bytes = c25_pool_copy(t, old)) < 0)
 		return c25_fail(err, bytes, "%s: damaged: move it away and "
 		    "restart conn25d", old->path);
-	if (bytes > 0 && fallocate(t->fd, 0, (off_t)t->l.arena, bytes) != 0 &&
-	    errno != EOPNOTSUPP)
-		return c25_fail(err, -errno, "%s: no room for the pools' "
-		    "bitmaps (%d bytes): %s", t->dir, bytes, strerror(errno));
+	if ((r = c25_pool_room(t, bytes, err)) != 0)
+		return r;
 	c25_rebuild_pools(t);
 	/* addresses that were in use lately are to come last here too */
 	for (unsigned i = 0; i < C25_POOLS_MAX; i++)

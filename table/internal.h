@@ -314,6 +314,11 @@ int c25_pool_prepare(struct c25_table *t, unsigned set,
 /* Make the active set of a table that nobody uses yet that of another.
  * Returns: as c25_pool_prepare(); -EUCLEAN. */
 int c25_pool_copy(struct c25_table *t, const struct c25_table *old);
+/* Get that many bytes of arena, so that a full file system is an error here
+ * and not a SIGBUS in the resolver. Returns: 0; -ENOSPC and the like with
+ * err. */
+int c25_pool_room(struct c25_table *t, int bytes, struct c25_error *err)
+	__attribute__((warn_unused_result));
 /* Do both sets say the same, so that the bitmaps fit either? */
 bool c25_pool_same_sets(const struct c25_table *t);
 /* Is the address in a pool of this kind that an assignment over this

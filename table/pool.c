@@ -11,6 +11,7 @@
 #include "table/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -484,6 +485,17 @@ c25_pool_prepare(struct c25_table *t, unsigned set,
 		return c25_fail(err, -EINVAL, "pools: too many addresses in "
 		    "all: use smaller pools");
 	return (int)bytes;
+}
+
+int
+c25_pool_room(struct c25_table *t, int bytes, struct c25_error *err)
+{
+	if (bytes == 0 || fallocate(t->fd, 0, (off_t)t->l.arena, bytes) == 0 ||
+	    errno == EOPNOTSUPP)
+		return 0;
+	return c25_fail(err, -errno, "%s: no room for the bitmaps of the pools "
+	    "(%d bytes): %s: enlarge that file system (a tmpfs: size= of its "
+	    "mount), or use smaller pools", t->dir, bytes, strerror(errno));
 }
 
 bool

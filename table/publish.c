@@ -120,15 +120,13 @@ switch_over(struct c25_table *t, const struct c25_policy *p,
 {
 	uint64_t current = atomic_load(&t->h->p.current);
 	unsigned set = (unsigned)(~current & 1);
-	int bytes = c25_pool_prepare(t, set, p, err);
+	int r, bytes = c25_pool_prepare(t, set, p, err);
 	bool same;
 
 	if (bytes < 0)
 		return bytes;
-	if (bytes > 0 && fallocate(t->fd, 0, (off_t)t->l.arena, bytes) != 0 &&
-	    errno != EOPNOTSUPP)
-		return c25_fail(err, -errno, "%s: no room for the pools' "
-		    "bitmaps (%d bytes): %s", t->dir, bytes, strerror(errno));
+	if ((r = c25_pool_room(t, bytes, err)) != 0)
+		return r;
 	same = c25_pool_same_sets(t);
 	c25_step();
 	atomic_store(&t->h->p.current, c25_policy_generation(p) << 1 | set);

@@ -253,10 +253,11 @@ def test_dump_state_is_json_whether_or_not_that_is_said(filled):
         .keys() == json.loads(filled.client.control("dump_state")).keys()
 
 
-def test_lists_have_a_header_on_a_terminal_only(filled):
-    path = os.path.join(filled.client.run_dir, "control.sock")
+def on_a_terminal(daemon, *words):
+    """The lines that conn25-control shows there."""
+    path = os.path.join(daemon.run_dir, "control.sock")
     ours, theirs = pty.openpty()
-    with subprocess.Popen([CONTROL, "-s", path, "list_connectors"],
+    with subprocess.Popen([CONTROL, "-s", path, *words],
                           stdout=theirs) as process:
         os.close(theirs)
         shown = b""
@@ -267,10 +268,33 @@ def test_lists_have_a_header_on_a_terminal_only(filled):
             pass
         assert process.wait(scaled(10)) == 0
     os.close(ours)
-    lines = shown.decode().splitlines()
+    return shown.decode().splitlines()
+
+
+def test_lists_have_a_header_on_a_terminal_only(filled):
+    lines = on_a_terminal(filled.client, "list_connectors")
     assert lines[0].split()[:3] == ["name", "url", "health"]
     assert lines[1].startswith("office-1 ")
     assert filled.client.control("list_connectors").startswith("office-1 ")
+
+
+@pytest.mark.parametrize("verb", ["list_assignments", "list_mappings"])
+def test_columns_are_below_each_other_on_a_terminal(filled, verb):
+    daemon = filled.client if verb == "list_assignments" else filled.connector
+    piped = daemon.control(verb).splitlines()
+    assert len(piped) >= 3
+    # What is printed elsewhere has one blank between columns, as ever.
+    assert all("  " not in line for line in piped)
+    # Seconds go on meanwhile.
+    plain = [line.split()[:-1] for line in piped]
+    lines = on_a_terminal(daemon, verb)
+    assert [line.split()[:-1] for line in lines[1:]] == plain
+    assert lines[0].split()[:-1] and len({
+        tuple(found.start() for found in re.finditer(r"\S+", line))
+        for line in lines}) == 1, "\n".join(lines)
+    quiet = on_a_terminal(daemon, "-q", verb)
+    assert [line.split()[:-1] for line in quiet] == plain
+    assert len({line.index(line.split()[1]) for line in quiet}) == 1
 
 
 def test_waiting_is_told_on_a_terminal_only(tmp_path):
@@ -281,20 +305,27 @@ def test_waiting_is_told_on_a_terminal_only(tmp_path):
         busy.listen(2)
         ours, theirs = pty.openpty()
         asked = [CONTROL, "-s", path, "status"]
-        with subprocess.Popen(asked, stdout=subprocess.PIPE,
-                              stderr=theirs, text=True) as seen, \
+        # With -q on a terminal, too: it comes first, so that its time to say
+        # something is over when the next one does.
+        with subprocess.Popen([CONTROL, "-q", *asked[1:]], stderr=theirs,
+                              stdout=subprocess.PIPE, text=True) as quiet, \
+                subprocess.Popen(asked, stdout=subprocess.PIPE,
+                                 stderr=theirs, text=True) as seen, \
                 subprocess.Popen(asked, stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, text=True) as piped:
             os.close(theirs)
             assert os.read(ours, 4096) == \
                 b"conn25-control: conn25d is busy, waiting\r\n"
-            for _ in seen, piped:
+            for _ in quiet, seen, piped:
                 peer = busy.accept()[0]
                 peer.recv(4096)
                 peer.sendall(b"ok\nall is well\n")
                 peer.close()
+            assert quiet.communicate()[0] == "all is well\n"
             assert seen.communicate()[0] == "all is well\n"
             assert piped.communicate() == ("all is well\n", "")
+        with pytest.raises(OSError):    # the other side is closed, and empty
+            os.read(ours, 4096)
         os.close(ours)
 
 
@@ -585,3 +616,34 @@ def test_a_table_for_which_there_is_no_room(keeper):
     assert re.search(r"no room for 65536 assignments \(\d+ bytes\): .*: "
                      r"enlarge that file system .*table\.maxAssignments",
                      daemon.process.log())
+
+
+def test_pools_for_which_there_is_no_room(keeper):
+    """At the reload that brings them: what was before goes on."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"],
+                                           check=False).returncode != 0:
+        pytest.skip("needs a mount namespace: run as root")
+    run_dir = keeper.sub("small")
+    large = dict(client_config(1), table={"maxAssignments": 64})
+    small = dict(large, pools={"v4MagicIPPool": ["100.64.0.0/24"],
+                               "v4TransitIPPool": ["169.254.64.0/24"]})
+    daemon = Conn25d(keeper, "conn25d", small, run_dir=run_dir)
+    daemon.process.argv = [
+        "unshare", "--mount", "sh", "-ec",
+        f'mount -t tmpfs -o size=1500k,mode=755 none {run_dir}; exec "$@"',
+        "sh", *daemon.process.argv]
+    daemon.process.allow("connector office-1")
+    daemon.process.start()
+    inside = f"/proc/{daemon.process.pid}/root{run_dir}/control.sock"
+
+    def control(*words):
+        return run(CONTROL, "-s", inside, *words)
+    wait_for(lambda: control("status").returncode == 0, "conn25d to run")
+    assert "generation: 1\n" in control("status").stdout
+    daemon.configure(large)
+    tried = control("reload")
+    assert tried.returncode == 1
+    assert re.search(r"no room for the bitmaps of the pools \(\d+ bytes\): "
+                     "No space left .*: enlarge that file system .*or use "
+                     "smaller pools", tried.stderr), tried.stderr
+    assert "generation: 1\n" in control("status").stdout

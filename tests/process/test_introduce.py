@@ -8,6 +8,7 @@ import pytest
 
 from harness import zones
 from harness.authority import Authority
+from harness.conn25 import post
 from harness.signing import Key
 from harness.wait import wait_for
 
@@ -68,6 +69,14 @@ def test_keys(hosts, keeper):
     assert hosts.connector.stat("serve.denied") == 0
     assert hosts.client.stat("connector.office-1.healthy") == 1
     assert "request failed" not in hosts.client.process.log()
+    assert post(hosts.world.connector_port, b"{}")[0] == 401
+    # Nor is an answer believed that isn't signed.
+    hosts.client.process.allow("office-1")
+    config = copy.deepcopy(hosts.connector.config)
+    del config["self"]
+    hosts.connector.configure(config)
+    hosts.connector.reload()
+    hosts.client.process.wait_log("connector office-1: request failed: .*sign")
 
 
 def test_https(hosts, keeper):
@@ -76,6 +85,7 @@ def test_https(hosts, keeper):
     url = hosts.client.config["connectors"][0]["url"]
     url = url.replace("http:", "https:")
     before = hosts.connector.mappings()
+    hosts.world.wait_refreshed()
     hosts.client.process.allow("office-1")
     hosts.change(hosts.connector, "listen", transitIP=url,
                  tls=ca.issue("office").config)

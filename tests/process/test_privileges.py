@@ -4,6 +4,7 @@ system calls, and files that it doesn't rely on. It becomes "nobody" here, and
 Unbound runs as "daemon": users that every Debian has, in the group "games"."""
 
 import contextlib
+import fcntl
 import grp
 import os
 import pwd
@@ -533,7 +534,12 @@ def test_what_an_earlier_conn25d_made_as_root(keeper, left, group):
     run = checkconf(daemon)
     assert run.returncode == 1 and "no errors" not in run.stdout
     assert said in run.stderr and chown in run.stderr, run.stderr
+    assert "left it, and none is seen to use it: chown" in run.stderr
     refuses(daemon, said, chown)
+    with open(f"{run_dir}/conn25d.lock", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refuses(daemon, said, "another conn25d uses it: stop process "
+                f"{os.getpid()} first, then {chown}")
     subprocess.run(chown.split(), check=True)
     run = checkconf(daemon)
     assert run.returncode == 0, run.stderr

@@ -3,6 +3,7 @@
 connectors that the tests play: good, slow, broken and contrary ones."""
 
 import collections
+import re
 
 import pytest
 
@@ -102,6 +103,7 @@ def test_final_refusal_goes_to_the_next_connector(fresh, fake, code):
     wait_ready(world)
     assert {e["destinationIP"] for e in second.entries()} \
         == {"10.1.0.1", "10.1.0.2"}
+    assert "degraded: " not in world.client.control("status")
     asked = len(first.entries())
     holds_for(lambda: len(first.entries()) == asked,
               "the refusing connector is left alone", 1)
@@ -118,6 +120,27 @@ def test_refused_by_all_connectors_is_shown(fresh, fake, code):
     assert log.count(f"app wiki, code {code} (no): ") == 1
     assert log.count("and no other is left") == 1
     world.magic("wiki.corp.example")
+
+
+@pytest.mark.parametrize("answer,said", [
+    (with_code(1), r", code 1 \([^)]+\): see its log: "),
+    (with_code(6), r", code 6 \([^)]+\): add that app to "),
+    (lambda entries: (400 if entries else 200, {}), ": see list_connectors "),
+], ids=["code 1", "code 6", "HTTP status 400"])
+def test_status_shows_an_app_that_no_connector_takes(fresh, fake, answer,
+                                                     said):
+    first, second = fake(answer), fake(answer)
+    world = world_with(fresh, first, second)
+    world.client.process.allow("refuse", "request failed")
+    line = r"(?m)^degraded: app wiki: no connector takes 10\.1\.0\.[12] of " \
+        r"wiki\.corp\.example" + said
+    wait_for(lambda: re.search(line, world.client.control("status")),
+             lambda: f"the app in {world.client.control('status')}")
+    assert world.client.control("status").count("degraded: ") == 1
+    first.answer = second.answer = accept
+    world.client.reload()
+    wait_ready(world)
+    assert "degraded: " not in world.client.control("status")
 
 
 ANSWERS = {
@@ -212,7 +235,7 @@ def test_connectors_own_transit_pool_is_used(fresh, fake):
 def test_changed_url_at_reload_sends_everything_there(fresh, fake):
     first, second = fake(), fake()
     world = world_with(fresh, first)
-    wait_ready(world)
+    world.wait_refreshed()
     config = dict(world.client.config, connectors=[
         dict(connectors(first)[0], url=second.url)])
     world.client.configure(config)
@@ -228,6 +251,7 @@ def test_what_a_connector_was_made_to_forget_is_sent_again(fresh, forget):
     world = fresh()
     world.magic("wiki.corp.example")
     world.wait_mapped()
+    world.wait_refreshed()
     mappings = {(m.transit, m.destination)
                 for m in world.connector.mappings()}
     if forget == "drop":

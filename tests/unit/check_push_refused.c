@@ -111,6 +111,57 @@ START_TEST(nobody_left_is_told_once_for_each_app)
 }
 END_TEST
 
+/* Which app's assignment that no connector takes is shown first, and how many
+ * are; NULL: none. */
+static const char *
+shown(unsigned *count, struct c25_push_refusal *first)
+{
+	struct c25_push_refusal r;
+	size_t cursor = 0;
+
+	for (*count = 0; c25_push_next_refused(q, &cursor, &r); ++*count)
+		if (*count == 0)
+			*first = r;
+	return *count > 0 ? first->app : NULL;
+}
+
+/* Of each app one is shown, with the code, until it is taken or over. */
+START_TEST(what_no_connector_takes_is_shown)
+{
+	struct c25_push_refusal r;
+	unsigned n;
+
+	configure(1, CONNECTORS, 1);
+	settle();
+	ck_assert_ptr_null(shown(&n, &r));
+	for (uint32_t i = 0; i < 10; i++)
+		reserve(i, "wiki.example", OFFICE);
+	work();
+	codes(OFFICE, "6", "e");
+	ck_assert_str_eq(shown(&n, &r), "wiki");
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(r.code, 6);
+	ck_assert_uint_eq(r.assignment.push, C25_PUSH_REFUSED);
+	reserve(20, "own.example", OWNER);
+	work();
+	codes(OWNER, "6", "e");
+	(void)shown(&n, &r);
+	ck_assert_uint_eq(n, 1);	/* office has not been asked yet */
+	codes(OFFICE, "5", "e");
+	(void)shown(&n, &r);
+	ck_assert_uint_eq(n, 2);
+	for (uint32_t i = 0; i < 10; i++)
+		table[i].used = false;
+	ck_assert_str_eq(shown(&n, &r), "own");
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(r.code, 5);
+	configure(1, CONNECTORS, 2);
+	settle();
+	pass(2000);
+	ck_assert_ptr_null(shown(&n, &r));
+}
+END_TEST
+
 /* One that is taken when it comes again is no trouble. */
 START_TEST(not_yet_is_not_told)
 {
@@ -149,36 +200,6 @@ START_TEST(a_cause_that_stays_is_told_again)
 }
 END_TEST
 
-/* More causes than there is room for, for ever: bounded, and none is kept
- * back for ever. */
-START_TEST(many_causes_are_bounded)
-{
-	struct c25_cause causes[C25_CAUSES] = { { 0 } };
-	unsigned told[3 * C25_CAUSES] = { 0 }, all = 0;
-	uint64_t count = 0;
-
-	/* a day, in tens of seconds */
-	for (uint64_t t = 1000; t < 1000 + 86400000; t += 10000)
-		for (uint8_t i = 0; i < 3 * C25_CAUSES; i++)
-			if (c25_cause_due(causes, c25_cause_key("wiki", 6, i),
-			    t, &count)) {
-				told[i]++;
-				all++;
-			}
-	ck_assert_uint_le(all, 144 * C25_CAUSES);
-	ck_assert_uint_ge(all, 100 * C25_CAUSES);
-	for (unsigned i = 0; i < 3 * C25_CAUSES; i++)
-		ck_assert_uint_ge(told[i], 1);
-	/* another app, code or what is beside them is another cause */
-	memset(causes, 0, sizeof(causes));
-	ck_assert(c25_cause_due(causes, c25_cause_key("w", 1, 0), 1, &count));
-	ck_assert(c25_cause_due(causes, c25_cause_key("w", 2, 0), 1, &count));
-	ck_assert(c25_cause_due(causes, c25_cause_key("w", 1, 1), 1, &count));
-	ck_assert(c25_cause_due(causes, c25_cause_key("v", 1, 0), 1, &count));
-	ck_assert(!c25_cause_due(causes, c25_cause_key("w", 1, 0), 2, &count));
-}
-END_TEST
-
 int
 main(void)
 {
@@ -188,9 +209,9 @@ main(void)
 	tcase_add_checked_fixture(tc, setup_log, teardown);
 	ADD_ROWS(tc, a_cause_is_told_once, remedy_rows);
 	tcase_add_test(tc, nobody_left_is_told_once_for_each_app);
+	tcase_add_test(tc, what_no_connector_takes_is_shown);
 	tcase_add_test(tc, not_yet_is_not_told);
 	tcase_add_test(tc, a_cause_that_stays_is_told_again);
-	tcase_add_test(tc, many_causes_are_bounded);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

@@ -8,6 +8,7 @@
 """
 
 import copy
+import re
 
 from .ask import addresses, all_addresses, ask
 from .conn25 import (Conn25d, client_config, connector_config, is_destination,
@@ -107,6 +108,16 @@ class World:
         wait_for(lambda: not missing() and (
             count is None or len(self.connector.mappings()) >= count),
             lambda: f"all mappings at the connector; missing {missing()}", 20)
+
+    def wait_refreshed(self):
+        """Until what the client has was sent once more, as all that lives is
+        when it has run for ten seconds, and then each 45 minutes: what is sent
+        again from now on has another reason."""
+        def done():
+            status = self.client.control("status")
+            return (int(re.search(r"uptime: (\d+)", status)[1]) > 12 and
+                    self.client.control("list_connectors").split()[3] == "0")
+        wait_for(done, "the client's refresh", 30)
 
     def close(self):
         return self.keeper.close()
