@@ -12,6 +12,7 @@
 
 /* More than any TTL, also an absolute one. */
 #define ANSWER_TTL_MAX ((time_t)1 << 40)
+#define ANSWER_NOW_MS 1000	/* the clock was looked at in this second */
 
 /* Where a message's CNAME chain from the queried name leads. */
 struct chain {
@@ -321,15 +322,17 @@ nomem:
 
 /* All addresses, each with an assignment that is there already.
  * Returns: false: there is one that isn't, or isn't to be rewritten. */
-static bool collect_known(struct collect *c, struct c25_worker *w,
-	const struct c25_verdict *v, const struct packed_rrset_data *d,
-	time_t ttl)
+static bool collect_known(struct collect *c, const struct c25_known *k,
+	const struct packed_rrset_data *d, time_t ttl)
 {
+	const struct c25_verdict *v = k->v;
+	struct c25_worker *w = k->w;
 	size_t len = v->qtype == LDNS_RR_TYPE_A ? 4 : 16;
 	struct c25_table *t = c25_state_table(w);
 	struct c25_want want = { .name = &v->name, .app = v->match.app,
-		.ttl_s = (uint32_t)ttl };
-	struct c25_assignment a;
+		.ttl_s = (uint32_t)ttl,
+		.now_ms = w->polled_ms + ANSWER_NOW_MS };
+	struct c25_addr magic;
 	struct c25_rdata r;
 
 	/* It may have had one when the assignments were made. */
@@ -337,16 +340,40 @@ static bool collect_known(struct collect *c, struct c25_worker *w,
 	    C25_V4 : C25_V6))
 		return false;
 	for (size_t i = 0; i < d->count; i++) {
+		uint32_t slot = i == 0 && k->recent != NULL ?
+			k->recent->slot : UINT32_MAX;
+
 		if (!rdata_at(d, i, &r) || r.len != len)
 			return false;
 		want.destination = len == 4 ? c25_addr_v4(r.bytes) :
 			c25_addr_v6(r.bytes);
 		if (c25_policy_excluded(w->policy, &want.destination) ||
-		    c25_table_renew(t, w->policy, &want, &a) != 0)
+		    c25_table_renew(t, w->policy, &want, &slot, &magic) != 0)
 			return false;
-		collect_add(c, &a.magic);
+		collect_add(c, &magic);
+		if (i == 0 && k->recent != NULL)
+			k->recent->slot = slot;
 	}
 	return true;
+}
+
+/* ... from an RRset of addresses, into a new reply. */
+static struct dns_msg *answer_known(const struct c25_known *k,
+	struct dns_msg *out, const struct packed_rrset_data *d, time_t ttl)
+{
+	struct collect c;
+
+	ttl = ttl_min(ttl, c25_policy_max_ttl(k->w->policy));
+	if (out == NULL || ttl < 0 || d->count == 0 ||
+	    !collect_init(&c, k->ask, d->count) ||
+	    !collect_known(&c, k, d, ttl) || !c25_reply_add(k->ask, out,
+	    k->v->qtype, ttl, c.rdata, c.count))
+		return NULL;
+	c25_reply_ttl(out, ttl);
+	c25_reply_forged(k->ask);
+	c25_state_count(k->w, C25_STAT_RENEWED, c.count);
+	c25_state_count(k->w, C25_STAT_REWRITTEN, k->ask->clients);
+	return out;
 }
 
 struct dns_msg *c25_answer_known(void *known, const struct reply_info *kept,
@@ -354,25 +381,27 @@ struct dns_msg *c25_answer_known(void *known, const struct reply_info *kept,
 {
 	const struct c25_known *k = known;
 	struct chain chain = chain_walk(k->ask, kept, k->v->qtype);
-	struct packed_rrset_data *d;
-	struct dns_msg *out;
-	struct collect c;
-	time_t ttl;
 
 	if (chain.found == NULL || c25_state_table(k->w) == NULL)
 		return NULL;
-	d = rrset_data(chain.found);
-	ttl = ttl_min(chain.ttl - now, c25_policy_max_ttl(k->w->policy));
-	if (ttl < 0 || d->count == 0 || !collect_init(&c, k->ask, d->count) ||
-	    !collect_known(&c, k->w, k->v, d, ttl))
+	return answer_known(k, c25_reply_new(k->ask, LDNS_RCODE_NOERROR, 1,
+		0), rrset_data(chain.found), chain.ttl - now);
+}
+
+struct dns_msg *c25_answer_recent(const struct c25_known *k, time_t now)
+{
+	struct c25_recent *r = k->recent;
+	struct dns_msg *out;
+
+	if (r == NULL || r->looked != now || c25_state_table(k->w) == NULL)
 		return NULL;
-	out = c25_reply_new(k->ask, LDNS_RCODE_NOERROR, 1, ttl);
-	if (out == NULL || !c25_reply_add(k->ask, out, k->v->qtype, ttl,
-	    c.rdata, c.count))
+	/* made while what is read below is on its way */
+	out = c25_reply_new(k->ask, LDNS_RCODE_NOERROR, 1, 0);
+	if (!rrset_array_lock(&r->rrset, 1, now))
 		return NULL;
-	c25_reply_forged(k->ask);
-	c25_state_count(k->w, C25_STAT_RENEWED, c.count);
-	c25_state_count(k->w, C25_STAT_REWRITTEN, k->ask->clients);
+	out = answer_known(k, out, rrset_data(r->rrset.key),
+		rrset_ttl(r->rrset.key) - now);
+	rrset_array_unlock(&r->rrset, 1);
 	return out;
 }
 

@@ -31,6 +31,8 @@
 #include "conn25/table.h"
 #include "module/verdict.h"
 
+enum { C25_RECENT_NAME = 77 };	/* longer ones are not remembered */
+
 /* Reasons for a SERVFAIL of ours; the first four are pool kinds. */
 enum c25_failure {
 	C25_FAIL_V4_MAGIC = C25_POOL_V4_MAGIC,
@@ -153,10 +155,27 @@ struct c25_worker {
 	struct c25_shared_table *table;
 	struct c25_policy *policy;
 	time_t polled;			/* second of the last look around */
+	uint64_t polled_ms;		/* c25_now_ms() then */
+	struct c25_recent *recent;	/* NULL without memory */
+	size_t recent_bytes;
 	struct c25_bell bell;
 	struct c25_waiting waiting;
 	struct c25_hold *holds, *ready;	/* answers that wait; ... no more */
 	size_t hold_count;		/* in both */
+};
+
+/* A name that is answered often; see recent.c. */
+struct c25_recent {
+	struct rrset_ref rrset;		/* its answer, as a message has it */
+	const void *data;		/* ... where its records were; never
+					 * followed; NULL: no RRset yet */
+	time_t looked;			/* when the kept message led there */
+	unsigned epoch;			/* of the policy; 0: no name here */
+	uint32_t slot;			/* where its first assignment was */
+	struct c25_match match;		/* what the policy says */
+	uint16_t qtype;
+	uint8_t name_len;
+	uint8_t name[C25_RECENT_NAME];	/* canonical */
 };
 
 struct c25_query {
@@ -259,11 +278,12 @@ typedef struct dns_msg *c25_cache_user(void *arg,
 
 /*
  * Let use() make the answer from the kept message, where it is: copying it
- * would cost more than all the rest. `due` as above.
+ * would cost more than all the rest. `due` as above; what it is made from is
+ * noted in `recent`, which may be NULL.
  * Returns: what use() did; NULL when there is none to use.
  */
 struct dns_msg *c25_cache_use(struct module_qstate *qstate,
-	c25_cache_user *use, void *arg, bool *due);
+	struct c25_recent *recent, c25_cache_user *use, void *arg, bool *due);
 
 /*
  * The kept message when it has expired and serve-expired allows it still.
@@ -297,6 +317,37 @@ void c25_cache_remove_public(struct module_qstate *qstate);
 size_t c25_cache_purge(struct module_env *env,
 	const struct c25_policy *policy);
 
+/* ---- recent.c: names that are answered often ---- */
+
+/* The memory of a worker; without it everything is just slower. */
+void c25_recent_open(struct c25_worker *w);
+void c25_recent_close(struct c25_worker *w);
+
+/* The place for a question. Its memory is asked for, so that it is there when
+ * the name has been looked at. Returns: NULL: it isn't remembered. */
+struct c25_recent *c25_recent_place(struct c25_worker *w,
+	const struct query_info *q);
+
+/*
+ * What is remembered at this place of the name and type under the worker's
+ * policy; and what its answer is made from is asked for.
+ * Returns: good until the next call of c25_recent_put(); NULL.
+ */
+struct c25_recent *c25_recent_find(struct c25_worker *w,
+	struct c25_recent *place, const struct c25_name *name,
+	uint16_t qtype);
+
+/* Remember what the policy says of a name, which isn't there yet: at the
+ * beginning of its place. */
+void c25_recent_put(struct c25_worker *w, struct c25_recent *place,
+	const struct c25_name *name, uint16_t qtype,
+	const struct c25_match *match);
+
+/* The kept message of the name, which was answered from and whose RRsets are
+ * locked. `r` may be NULL. */
+void c25_recent_note(struct c25_recent *r, const struct reply_info *kept,
+	time_t now);
+
 /* ---- learn.c: responses of servers, before the iterator uses them ---- */
 
 /* An inplace_cb_query_response_func_type. */
@@ -310,7 +361,7 @@ int c25_learn_response(struct module_qstate *qstate,
 struct c25_ask {
 	struct query_info *q;		/* qname in the case it was asked */
 	struct regional *region;
-	struct edns_option **options;	/* for clients with EDNS */
+	struct edns_option **options;	/* for clients with EDNS, or NULL */
 	unsigned clients;		/* who get this answer */
 	struct c25_hold *hold;		/* what is new goes here, or NULL */
 };
@@ -329,6 +380,7 @@ struct c25_rdata {
  * Returns: NULL without memory; so do all that return a message. */
 struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,
 	size_t rrset_room, time_t ttl);
+void c25_reply_ttl(struct dns_msg *msg, time_t ttl);
 
 /* Add an RRset of class IN, owned by the queried name, to the answer. */
 bool c25_reply_add(const struct c25_ask *ask, struct dns_msg *msg,
@@ -368,9 +420,14 @@ struct c25_known {
 	const struct c25_ask *ask;
 	struct c25_worker *w;
 	const struct c25_verdict *v;
+	struct c25_recent *recent;	/* or NULL */
 };
 struct dns_msg *c25_answer_known(void *known, const struct reply_info *kept,
 	time_t now);
+
+/* The same from known->recent, without the kept message, while that is as it
+ * was in this second. */
+struct dns_msg *c25_answer_recent(const struct c25_known *known, time_t now);
 
 /* Answer without asking anybody: REVERSE, ANY, REFUSE. */
 enum c25_answer c25_answer_own(const struct c25_ask *ask,

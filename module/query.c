@@ -128,6 +128,31 @@ static void query_verdict(const struct module_qstate *qstate,
 		qstate->qinfo.qtype, qstate->qinfo.qclass, v);
 }
 
+/* The same; for most it is remembered. Returns: what else is remembered of
+ * the name, or NULL. */
+static struct c25_recent *query_recall(const struct module_qstate *qstate,
+	struct c25_worker *w, struct c25_verdict *v)
+{
+	const struct query_info *q = &qstate->qinfo;
+	struct c25_recent *place = c25_recent_place(w, q), *r;
+	const struct c25_policy *policy = c25_state_policy(w);
+
+	if (!c25_verdict_begin(v, q->qname, q->qname_len, q->qtype,
+	    q->qclass) || policy == NULL)
+		return NULL;
+	r = place == NULL ? NULL : c25_recent_find(w, place, &v->name,
+		q->qtype);
+	if (r != NULL) {
+		v->kind = C25_DO_ADDRESS;
+		v->match = r->match;
+		return r;
+	}
+	c25_verdict_decide(policy, q->qclass, v);
+	if (place != NULL && v->kind == C25_DO_ADDRESS)
+		c25_recent_put(w, place, &v->name, q->qtype, &v->match);
+	return place;
+}
+
 /* A message that must not be used is one without records: it becomes
  * SERVFAIL with the validator's reason on the way to the client.
  * Ref: services/mesh.c mesh_send_reply() "examine security status". */
@@ -331,10 +356,20 @@ static void query_through_respip(struct module_qstate *qstate, int id,
 	qstate->ext_state[respip + 1] = module_finished;
 }
 
+static bool query_has_edns(const struct module_qstate *qstate)
+{
+	const struct mesh_reply *r = qstate->mesh_info->reply_list;
+
+	while (r != NULL && !r->edns.edns_present)
+		r = r->next;
+	return r != NULL;
+}
+
 /* Most queries are for what is kept and assigned already, and only clients
  * wait for it. Returns: false: it takes more than that. */
 static bool query_is_known(struct module_qstate *qstate, int id,
-	struct c25_worker *w, const struct c25_verdict *v)
+	struct c25_worker *w, const struct c25_verdict *v,
+	struct c25_recent *recent)
 {
 	const struct mesh_state *mesh = qstate->mesh_info;
 	struct c25_ask ask = c25_ask_of(qstate, NULL);
@@ -345,8 +380,15 @@ static bool query_is_known(struct module_qstate *qstate, int id,
 	    mesh->cb_list != NULL || mesh->super_set.count > 0 ||
 	    w->respip >= 0)
 		return false;
-	qstate->return_msg = c25_cache_use(qstate, c25_answer_known, &known,
-		&due);
+	if (!query_has_edns(qstate))
+		ask.options = NULL;
+	/* With CD the message may be another one. */
+	if ((qstate->query_flags & BIT_CD) == 0)
+		known.recent = recent;
+	qstate->return_msg = c25_answer_recent(&known, *qstate->env->now);
+	if (qstate->return_msg == NULL)
+		qstate->return_msg = c25_cache_use(qstate, known.recent,
+			c25_answer_known, &known, &due);
 	if (qstate->return_msg == NULL)
 		return false;
 	qstate->return_rcode = LDNS_RCODE_NOERROR;
@@ -414,18 +456,20 @@ void c25_query_start(struct module_qstate *qstate, int id,
 	struct c25_worker *w)
 {
 	struct c25_query *q = qstate->minfo[id];
+	struct c25_recent *recent;
 	struct c25_verdict v;
 
 	if (q != NULL && q->held) {
 		query_held(qstate, id, w, q);
 		return;
 	}
-	query_verdict(qstate, c25_state_policy(w), &v);
+	recent = query_recall(qstate, w, &v);
 	qstate->ext_state[id] = module_wait_module;
 	if (!c25_verdict_is_ours(&v))
 		return;
 	qstate->no_cache_store = 1;
-	if (qstate->blacklist == NULL && query_is_known(qstate, id, w, &v))
+	if (qstate->blacklist == NULL &&
+	    query_is_known(qstate, id, w, &v, recent))
 		return;
 	q = query_notes(qstate, id);
 	if (q == NULL) {

@@ -35,6 +35,13 @@ struct reply_rrset {
 	struct packed_rrset_data data;
 };
 
+void c25_reply_ttl(struct dns_msg *msg, time_t ttl)
+{
+	msg->rep->ttl = ttl;
+	msg->rep->prefetch_ttl = PREFETCH_TTL_CALC(ttl);
+	msg->rep->serve_expired_ttl = ttl;
+}
+
 struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,
 	size_t rrset_room, time_t ttl)
 {
@@ -53,9 +60,7 @@ struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,
 	rep->rrsets = made->rrsets;
 	rep->flags = (uint16_t)(BIT_QR | BIT_RA | rcode);
 	rep->qdcount = 1;
-	rep->ttl = ttl;
-	rep->prefetch_ttl = PREFETCH_TTL_CALC(ttl);
-	rep->serve_expired_ttl = ttl;
+	c25_reply_ttl(&made->msg, ttl);
 	/* Good enough to be sent to clients that want validation, not good
 	 * enough for the AD bit. Ref: services/mesh.c mesh_send_reply(). */
 	rep->security = sec_status_insecure;
@@ -202,6 +207,7 @@ struct dns_msg *c25_reply_trim(struct regional *region,
 
 void c25_reply_forged(const struct c25_ask *ask)
 {
-	(void)edns_opt_list_append_ede(ask->options, ask->region,
-		LDNS_EDE_FORGED_ANSWER, NULL);
+	if (ask->options != NULL)
+		(void)edns_opt_list_append_ede(ask->options, ask->region,
+			LDNS_EDE_FORGED_ANSWER, NULL);
 }

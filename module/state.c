@@ -252,6 +252,7 @@ void c25_state_free(struct c25_module *m)
 			continue;
 		c25_bell_close(w);
 		c25_wait_close(w);
+		c25_recent_close(w);
 		shared_table_unref(w->table);
 		c25_policy_unref(w->policy);
 		free(w);
@@ -283,6 +284,7 @@ struct c25_worker *c25_state_worker(struct c25_module *m,
 	w->iterator = modstack_find(&env->mesh->mods, "iterator");
 	w->respip = modstack_find(&env->mesh->mods, "respip");
 	w->bell.fd = -1;
+	c25_recent_open(w);
 	/* pairs with c25_state_mem(), which other threads call */
 	atomic_store_explicit(&m->workers[number], w, memory_order_release);
 	return w;
@@ -330,6 +332,7 @@ const struct c25_policy *c25_state_policy(struct c25_worker *w)
 
 	if (*w->env->now != w->polled) {
 		w->polled = *w->env->now;
+		w->polled_ms = c25_now_ms();
 		c25_state_poll(w);
 		c25_bell_keep(w);
 	}
@@ -355,9 +358,12 @@ size_t c25_state_mem(const struct c25_module *m)
 {
 	size_t mem = sizeof(*m) + m->worker_count * sizeof(*m->workers);
 
-	for (size_t i = 0; i < m->worker_count; i++)
-		if (atomic_load_explicit(&m->workers[i],
-		    memory_order_acquire) != NULL)
-			mem += sizeof(struct c25_worker);
+	for (size_t i = 0; i < m->worker_count; i++) {
+		const struct c25_worker *w = atomic_load_explicit(
+			&m->workers[i], memory_order_acquire);
+
+		if (w != NULL)
+			mem += sizeof(*w) + w->recent_bytes;
+	}
 	return mem;
 }

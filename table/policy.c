@@ -4,6 +4,7 @@
 #include "conn25/policy.h"
 #include "table/policy_d.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -394,9 +395,19 @@ c25_policy_has_pool(const struct c25_policy *p, enum c25_family family)
 static int
 cmp_bound(const struct c25_addr *a, uint8_t family, const uint8_t bound[16])
 {
+	uint64_t x[2], y[2];
+
 	if (a->family != family)
 		return a->family < family ? -1 : 1;
-	return memcmp(a->bytes, bound, 16);
+	memcpy(x, a->bytes, 16);
+	memcpy(y, bound, 16);
+	if (x[0] == y[0]) {
+		x[0] = x[1];
+		y[0] = y[1];
+	}
+	x[0] = be64toh(x[0]);
+	y[0] = be64toh(y[0]);
+	return x[0] < y[0] ? -1 : x[0] > y[0];
 }
 
 /* Is the address in a pool of this kind? */

@@ -16,10 +16,11 @@
  * know of it).
  */
 static int
-renew(struct c25_table *t, struct c25_assignment *a, uint64_t until)
+renew(struct c25_table *t, struct c25_ref ref, uint64_t until,
+    uint64_t *lease_end_ms)
 {
-	struct c25_slot_d *s = c25_slot(t, a->ref.slot);
-	uint64_t old = a->lease_end_ms;
+	struct c25_slot_d *s = c25_slot(t, ref.slot);
+	uint64_t old = atomic_load(&s->lease_end_ms);
 
 	while (old != 0 && old < until) {
 		if (atomic_compare_exchange_weak(&s->lease_end_ms, &old,
@@ -29,7 +30,7 @@ renew(struct c25_table *t, struct c25_assignment *a, uint64_t until)
 			break;
 		}
 	}
-	a->lease_end_ms = old;
+	*lease_end_ms = old;
 	/* seq_cst, after the write: who copies the table says that it is
 	 * frozen and reads the leases after that, so that either it has read
 	 * this one or we see what it says. A lease that was long enough may be
@@ -39,7 +40,7 @@ renew(struct c25_table *t, struct c25_assignment *a, uint64_t until)
 	/* had the slot been freed and taken again, we renewed a stranger's
 	 * lease, which harms nobody, and report a miss */
 	return old != 0 && (old & C25_LEASE_GONE) == 0 &&
-	    c25_slot_unchanged(s, a->ref.seq) ? 0 : -ENOENT;
+	    c25_slot_unchanged(s, ref.seq) ? 0 : -ENOENT;
 }
 
 /* First good connector of the app, else the first that answers, else its
@@ -315,7 +316,8 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 		c25_doubt(t, C25_DOUBT_DAMAGED |
 		    C25_DOUBT_SHORT(C25_TABLE_FOREIGN));
 		c25_slot_end(t, out->ref.slot, c25_now_ms());
-	} else if (r == 0 && renew(t, out, until) == 0)
+	} else if (r == 0 && renew(t, out->ref, until,
+	    &out->lease_end_ms) == 0)
 		return 0;
 	if (r == -EUCLEAN)
 		return r;
@@ -349,13 +351,14 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 static uint64_t
 lease_until(const struct c25_want *want)
 {
+	uint64_t now_ms = want->now_ms != 0 ? want->now_ms : c25_now_ms();
 	uint64_t lease_s = want->ttl_s;
 
 	if (lease_s < C25_LEASE_MIN_S)
 		lease_s = C25_LEASE_MIN_S;
 	if (lease_s > C25_LEASE_MAX_S)
 		lease_s = C25_LEASE_MAX_S;
-	return c25_now_ms() + lease_s * 1000;
+	return now_ms + lease_s * 1000;
 }
 
 static bool
@@ -367,16 +370,29 @@ is_sound(const struct c25_want *want)
 
 int
 c25_table_renew(struct c25_table *t, const struct c25_policy *policy,
-    const struct c25_want *want, struct c25_assignment *out)
+    const struct c25_want *want, uint32_t *slot, struct c25_addr *magic)
 {
-	struct c25_probe p;
+	struct c25_probe p = { C25_BY_KEY, 0, want->name,
+	    &want->destination };
+	struct c25_ref ref = { .slot = *slot };
+	struct c25_assignment a;
+	uint64_t until, lease_end_ms;
 
 	if (!is_sound(want))
 		return -ENOENT;
+	until = lease_until(want);
+	/* it may have moved to another slot and ended in this one */
+	if (c25_slot_holds(t, &p, &ref, magic) &&
+	    c25_policy_allows_magic(policy, magic) &&
+	    renew(t, ref, until, &lease_end_ms) == 0)
+		return 0;
 	p = c25_probe_key(t, want->name, &want->destination);
-	return c25_search(t, &p, out) == 0 &&
-	    c25_policy_allows_magic(policy, &out->magic) &&
-	    renew(t, out, lease_until(want)) == 0 ? 0 : -ENOENT;
+	if (c25_search(t, &p, &a) != 0)
+		return -ENOENT;
+	*slot = a.ref.slot;
+	*magic = a.magic;
+	return c25_policy_allows_magic(policy, magic) &&
+	    renew(t, a.ref, until, &lease_end_ms) == 0 ? 0 : -ENOENT;
 }
 
 int
@@ -393,7 +409,7 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 	p = c25_probe_key(t, want->name, &want->destination);
 	if (c25_search(t, &p, out) == 0 &&
 	    c25_policy_allows_magic(policy, &out->magic) &&
-	    renew(t, out, until) == 0)
+	    renew(t, out->ref, until, &out->lease_end_ms) == 0)
 		return 0;
 	if (!c25_name_valid(want->name->wire, want->name->len))
 		return -EINVAL;
@@ -419,7 +435,8 @@ c25_table_extend(struct c25_table *t, struct c25_ref ref, uint64_t until_ms)
 {
 	struct c25_assignment a;
 
-	if (c25_table_by_ref(t, ref, &a) != 0 || renew(t, &a, until_ms) != 0)
+	if (c25_table_by_ref(t, ref, &a) != 0 ||
+	    renew(t, ref, until_ms, &a.lease_end_ms) != 0)
 		return -ENOENT;
 	return 0;
 }

@@ -271,6 +271,8 @@ struct c25_want {
 	uint32_t app;			/* index in `policy` */
 	uint32_t ttl_s;			/* TTL given to the client; the lease
 					 * is this clamped to 60 s .. 72 h */
+	uint64_t now_ms;		/* c25_now_ms() or a bit later; 0: it
+					 * is asked for */
 };
 
 /*
@@ -293,11 +295,16 @@ int c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 
 /*
  * The same for an assignment that is there already, and nothing else: what
- * most answers need. Locks: none. Returns: 0; -ENOENT (reserve it).
+ * most answers need. *slot is where it was before and is looked into first,
+ * UINT32_MAX when that isn't known; and then where it is.
+ * Locks: none. Returns: 0 and its magic address; -ENOENT (reserve it).
  */
 int c25_table_renew(struct c25_table *t, const struct c25_policy *policy,
-	const struct c25_want *want,
-	struct c25_assignment *out) __attribute__((warn_unused_result));
+	const struct c25_want *want, uint32_t *slot, struct c25_addr *magic)
+	__attribute__((warn_unused_result));
+
+/* A slot will be read soon: ask for its memory. For any number. */
+void c25_table_ahead(const struct c25_table *t, uint32_t slot);
 
 /*
  * Lock-free lookups. Expired assignments that were not reclaimed yet are
