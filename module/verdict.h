@@ -54,9 +54,9 @@ void c25_verdict_decide(const struct c25_policy *policy, uint16_t qclass,
 	struct c25_verdict *v);
 
 /*
- * Both at once. `policy` may be NULL: everything passes. Names under in-addr.arpa
- * and ip6.arpa that stand for an address in a magic pool are ours whatever
- * domains the policy has.
+ * Both at once. `policy` may be NULL: everything passes. Names under
+ * in-addr.arpa and ip6.arpa that stand for an address in a magic pool are ours
+ * whatever domains the policy has.
  */
 void c25_verdict_of(const struct c25_policy *policy, const uint8_t *qname,
 	size_t qname_len, uint16_t qtype, uint16_t qclass,
