@@ -12,7 +12,6 @@
 
 /* More than any TTL, also an absolute one. */
 #define ANSWER_TTL_MAX ((time_t)1 << 40)
-#define ANSWER_NOW_MS 1000	/* the clock was looked at in this second */
 
 /* Where a message's CNAME chain from the queried name leads. */
 struct chain {
@@ -320,88 +319,141 @@ nomem:
 	return C25_ANSWER_FAIL;
 }
 
+/* Note the assignment of one more address, which is known to have room. */
+static void recent_add(struct c25_recent *r, const struct c25_assignment *a)
+{
+	r->addresses[r->count].ref = a->ref;
+	memcpy(r->addresses[r->count].magic, a->magic.bytes, 16);
+	memcpy(r->addresses[r->count].destination, a->destination.bytes, 16);
+	r->count++;
+}
+
 /* All addresses, each with an assignment that is there already.
  * Returns: false: there is one that isn't, or isn't to be rewritten. */
-static bool collect_known(struct collect *c, const struct c25_known *k,
+static bool collect_known(struct collect *c, struct c25_known *k,
 	const struct packed_rrset_data *d, time_t ttl)
 {
-	const struct c25_verdict *v = k->v;
-	struct c25_worker *w = k->w;
-	size_t len = v->qtype == LDNS_RR_TYPE_A ? 4 : 16;
-	struct c25_table *t = c25_state_table(w);
-	struct c25_want want = { .name = &v->name, .app = v->match.app,
-		.ttl_s = (uint32_t)ttl,
-		.now_ms = w->polled_ms + ANSWER_NOW_MS };
-	struct c25_addr magic;
+	const struct c25_policy *policy = k->w->policy;
+	size_t len = k->v->qtype == LDNS_RR_TYPE_A ? 4 : 16;
+	struct c25_want want = { .name = &k->v->name, .app = k->v->match.app,
+		.ttl_s = (uint32_t)ttl };
+	struct c25_assignment a;
 	struct c25_rdata r;
 
 	/* It may have had one when the assignments were made. */
-	if (!c25_policy_has_pool(w->policy, len == 4 ?
-	    C25_V4 : C25_V6))
+	if (!c25_policy_has_pool(policy, len == 4 ? C25_V4 : C25_V6))
 		return false;
 	for (size_t i = 0; i < d->count; i++) {
-		uint32_t slot = i == 0 && k->recent != NULL ?
-			k->recent->slot : UINT32_MAX;
-
 		if (!rdata_at(d, i, &r) || r.len != len)
 			return false;
 		want.destination = len == 4 ? c25_addr_v4(r.bytes) :
 			c25_addr_v6(r.bytes);
-		if (c25_policy_excluded(w->policy, &want.destination) ||
-		    c25_table_renew(t, w->policy, &want, &slot, &magic) != 0)
+		if (c25_policy_excluded(policy, &want.destination) ||
+		    c25_table_renew(c25_state_table(k->w), policy, &want,
+		    &a) != 0)
 			return false;
-		collect_add(c, &magic);
-		if (i == 0 && k->recent != NULL)
-			k->recent->slot = slot;
+		collect_add(c, &a.magic);
+		if (d->count <= C25_RECENT_ADDRESSES)
+			recent_add(&k->recent, &a);
 	}
 	return true;
 }
 
-/* ... from an RRset of addresses, into a new reply. */
-static struct dns_msg *answer_known(const struct c25_known *k,
-	struct dns_msg *out, const struct packed_rrset_data *d, time_t ttl)
+/* The answer is as it is because of this RRset alone: note that. */
+static void known_note(struct c25_known *k, const struct reply_info *kept,
+	struct ub_packed_rrset_key *found)
 {
-	struct collect c;
+	for (size_t i = 0; i < kept->rrset_count; i++)
+		if (kept->ref[i].key == found)
+			k->recent.rrset = kept->ref[i];
+	if (k->recent.rrset.key != found || kept->an_numrrsets != 1)
+		k->recent.count = 0;
+	k->recent.data = rrset_data(found);
+	k->recent.qtype = k->v->qtype;
+	k->recent.until = ttl_min(kept->ttl, k->w->env->cfg->prefetch ?
+		kept->prefetch_ttl : kept->ttl) - 1;
+}
 
-	ttl = ttl_min(ttl, c25_policy_max_ttl(k->w->policy));
-	if (out == NULL || ttl < 0 || d->count == 0 ||
-	    !collect_init(&c, k->ask, d->count) ||
-	    !collect_known(&c, k, d, ttl) || !c25_reply_add(k->ask, out,
-	    k->v->qtype, ttl, c.rdata, c.count))
-		return NULL;
-	c25_reply_ttl(out, ttl);
-	c25_reply_forged(k->ask);
-	c25_state_count(k->w, C25_STAT_RENEWED, c.count);
-	c25_state_count(k->w, C25_STAT_REWRITTEN, k->ask->clients);
-	return out;
+/* Count an answer that is made of what was known. */
+static void known_count(const struct c25_ask *ask, struct c25_worker *w,
+	size_t addresses)
+{
+	c25_state_count(w, C25_STAT_RENEWED, addresses);
+	c25_state_count(w, C25_STAT_REWRITTEN, ask->clients);
 }
 
 struct dns_msg *c25_answer_known(void *known, const struct reply_info *kept,
 	time_t now)
 {
-	const struct c25_known *k = known;
+	struct c25_known *k = known;
 	struct chain chain = chain_walk(k->ask, kept, k->v->qtype);
+	struct packed_rrset_data *d;
+	struct dns_msg *out;
+	struct collect c;
+	time_t ttl;
 
+	k->recent.count = 0;
 	if (chain.found == NULL || c25_state_table(k->w) == NULL)
 		return NULL;
-	return answer_known(k, c25_reply_new(k->ask, LDNS_RCODE_NOERROR, 1,
-		0), rrset_data(chain.found), chain.ttl - now);
+	d = rrset_data(chain.found);
+	ttl = ttl_min(chain.ttl - now, c25_policy_max_ttl(k->w->policy));
+	if (ttl < 0 || d->count == 0 || !collect_init(&c, k->ask, d->count) ||
+	    !collect_known(&c, k, d, ttl))
+		return NULL;
+	out = c25_reply_new(k->ask, LDNS_RCODE_NOERROR, 1, ttl);
+	if (out == NULL || !c25_reply_add(k->ask, out, k->v->qtype, ttl,
+	    c.rdata, c.count))
+		return NULL;
+	c25_reply_forged(k->ask);
+	known_note(k, kept, chain.found);
+	known_count(k->ask, k->w, c.count);
+	return out;
 }
 
-struct dns_msg *c25_answer_recent(const struct c25_known *k, time_t now)
+/* Has the RRset the same addresses, and are they still assigned? */
+static bool recent_holds(const struct c25_recent *r, struct c25_worker *w,
+	const struct packed_rrset_data *d, uint64_t until_ms)
 {
-	struct c25_recent *r = k->recent;
-	struct dns_msg *out;
+	size_t len = r->qtype == LDNS_RR_TYPE_A ? 4 : 16;
+	struct c25_rdata rdata;
 
-	if (r == NULL || r->looked != now || c25_state_table(k->w) == NULL)
-		return NULL;
+	if (d->count != r->count)
+		return false;
+	for (size_t i = 0; i < d->count; i++)
+		if (!rdata_at(d, i, &rdata) || rdata.len != len ||
+		    memcmp(rdata.bytes, r->addresses[i].destination, len) != 0
+		    || c25_table_extend(c25_state_table(w),
+		    r->addresses[i].ref, until_ms) != 0)
+			return false;
+	return true;
+}
+
+struct dns_msg *c25_answer_recent(const struct c25_ask *ask,
+	struct c25_worker *w, struct c25_recent *r, time_t now)
+{
+	struct c25_rdata rdata[C25_RECENT_ADDRESSES];
+	struct dns_msg *out;
+	bool holds;
+	time_t ttl;
+
 	/* made while what is read below is on its way */
-	out = c25_reply_new(k->ask, LDNS_RCODE_NOERROR, 1, 0);
-	if (!rrset_array_lock(&r->rrset, 1, now))
+	for (size_t i = 0; i < r->count; i++)
+		rdata[i] = (struct c25_rdata){ .bytes = r->addresses[i].magic,
+			.len = r->qtype == LDNS_RR_TYPE_A ? 4 : 16 };
+	out = c25_reply_new(ask, LDNS_RCODE_NOERROR, 1, 0);
+	if (out == NULL || !c25_reply_add(ask, out, r->qtype, 0, rdata,
+	    r->count) || !rrset_array_lock(&r->rrset, 1, now))
 		return NULL;
-	out = answer_known(k, out, rrset_data(r->rrset.key),
-		rrset_ttl(r->rrset.key) - now);
+	ttl = ttl_min(rrset_ttl(r->rrset.key) - now,
+		c25_policy_max_ttl(w->policy));
+	holds = ttl >= 0 && recent_holds(r, w, rrset_data(r->rrset.key),
+		c25_lease_until(w->second_ends_ms, (uint32_t)ttl));
 	rrset_array_unlock(&r->rrset, 1);
+	if (!holds)
+		return NULL;
+	c25_reply_ttl(out, ttl);
+	c25_reply_forged(ask);
+	known_count(ask, w, r->count);
 	return out;
 }
 

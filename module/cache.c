@@ -100,7 +100,7 @@ static bool cache_is_sound(struct module_qstate *qstate,
 }
 
 struct dns_msg *c25_cache_use(struct module_qstate *qstate,
-	struct c25_recent *recent, c25_cache_user *use, void *arg, bool *due)
+	c25_cache_user *use, void *arg, bool *due)
 {
 	struct module_env *env = qstate->env;
 	struct lruhash_entry *e = cache_find(qstate, 0);
@@ -118,9 +118,6 @@ struct dns_msg *c25_cache_use(struct module_qstate *qstate,
 		*due = env->cfg->prefetch && *env->now >= rep->prefetch_ttl;
 		if (cache_is_sound(qstate, rep))
 			out = use(arg, rep, *env->now);
-		/* who is the first to see that it is due asks for it */
-		if (out != NULL && !*due)
-			c25_recent_note(recent, rep, *env->now);
 		rrset_array_unlock_touch(env->rrset_cache, env->scratch,
 			rep->ref, rep->rrset_count);
 	}

@@ -31,7 +31,11 @@
 #include "conn25/table.h"
 #include "module/verdict.h"
 
-enum { C25_RECENT_NAME = 77 };	/* longer ones are not remembered */
+enum {
+	C25_RECENT_NAME = 56,		/* longer ones are not remembered, */
+	C25_RECENT_ADDRESSES = 4,	/* nor more of them */
+	C25_RECENT_BYTES = 256,
+};
 
 /* Reasons for a SERVFAIL of ours; the first four are pool kinds. */
 enum c25_failure {
@@ -155,7 +159,7 @@ struct c25_worker {
 	struct c25_shared_table *table;
 	struct c25_policy *policy;
 	time_t polled;			/* second of the last look around */
-	uint64_t polled_ms;		/* c25_now_ms() then */
+	uint64_t second_ends_ms;	/* c25_now_ms() when it is over */
 	struct c25_recent *recent;	/* NULL without memory */
 	size_t recent_bytes;
 	struct c25_bell bell;
@@ -164,19 +168,22 @@ struct c25_worker {
 	size_t hold_count;		/* in both */
 };
 
-/* A name that is answered often; see recent.c. */
+/* An answer of the last seconds; see recent.c. */
 struct c25_recent {
-	struct rrset_ref rrset;		/* its answer, as a message has it */
-	const void *data;		/* ... where its records were; never
-					 * followed; NULL: no RRset yet */
-	time_t looked;			/* when the kept message led there */
-	unsigned epoch;			/* of the policy; 0: no name here */
-	uint32_t slot;			/* where its first assignment was */
-	struct c25_match match;		/* what the policy says */
+	struct rrset_ref rrset;		/* as a message has it */
+	const void *data;		/* where its records were: a hint, not
+					 * to be followed */
+	time_t until;			/* the last second it is good for */
+	unsigned epoch;			/* of policy and table; 0: none */
 	uint16_t qtype;
 	uint8_t name_len;
+	uint8_t count;			/* of addresses, in the RRset's order */
 	uint8_t name[C25_RECENT_NAME];	/* canonical */
-};
+	struct {
+		struct c25_ref ref;
+		uint8_t magic[16], destination[16];
+	} addresses[C25_RECENT_ADDRESSES];
+} __attribute__((aligned(C25_RECENT_BYTES)));
 
 struct c25_query {
 	struct c25_wait wait;
@@ -278,12 +285,11 @@ typedef struct dns_msg *c25_cache_user(void *arg,
 
 /*
  * Let use() make the answer from the kept message, where it is: copying it
- * would cost more than all the rest. `due` as above; what it is made from is
- * noted in `recent`, which may be NULL.
+ * would cost more than all the rest. `due` as above.
  * Returns: what use() did; NULL when there is none to use.
  */
 struct dns_msg *c25_cache_use(struct module_qstate *qstate,
-	struct c25_recent *recent, c25_cache_user *use, void *arg, bool *due);
+	c25_cache_user *use, void *arg, bool *due);
 
 /*
  * The kept message when it has expired and serve-expired allows it still.
@@ -317,36 +323,29 @@ void c25_cache_remove_public(struct module_qstate *qstate);
 size_t c25_cache_purge(struct module_env *env,
 	const struct c25_policy *policy);
 
-/* ---- recent.c: names that are answered often ---- */
+/* ---- recent.c: the answers of the last seconds ---- */
 
 /* The memory of a worker; without it everything is just slower. */
 void c25_recent_open(struct c25_worker *w);
 void c25_recent_close(struct c25_worker *w);
 
-/* The place for a question. Its memory is asked for, so that it is there when
- * the name has been looked at. Returns: NULL: it isn't remembered. */
+/* The place for a question. Its memory is asked for, so that it is there
+ * when something else has been done. Returns: NULL: it isn't remembered. */
 struct c25_recent *c25_recent_place(struct c25_worker *w,
-	const struct query_info *q);
+	const struct module_qstate *qstate);
 
 /*
- * What is remembered at this place of the name and type under the worker's
- * policy; and what its answer is made from is asked for.
+ * The answer by the worker's policy and table to the question of this place, if
+ * it is recent enough; and what it is made from is asked for.
  * Returns: good until the next call of c25_recent_put(); NULL.
  */
 struct c25_recent *c25_recent_find(struct c25_worker *w,
-	struct c25_recent *place, const struct c25_name *name,
-	uint16_t qtype);
+	struct c25_recent *place, const struct query_info *q, time_t now);
 
-/* Remember what the policy says of a name, which isn't there yet: at the
- * beginning of its place. */
+/* Remember an answer, of which *r has qtype, RRset and addresses, and until
+ * when the kept message is good and not due to be fetched anew. */
 void c25_recent_put(struct c25_worker *w, struct c25_recent *place,
-	const struct c25_name *name, uint16_t qtype,
-	const struct c25_match *match);
-
-/* The kept message of the name, which was answered from and whose RRsets are
- * locked. `r` may be NULL. */
-void c25_recent_note(struct c25_recent *r, const struct reply_info *kept,
-	time_t now);
+	const struct c25_name *name, const struct c25_recent *r, time_t now);
 
 /* ---- learn.c: responses of servers, before the iterator uses them ---- */
 
@@ -380,6 +379,7 @@ struct c25_rdata {
  * Returns: NULL without memory; so do all that return a message. */
 struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,
 	size_t rrset_room, time_t ttl);
+/* Set the TTL of it and of its RRsets, which were made for it. */
 void c25_reply_ttl(struct dns_msg *msg, time_t ttl);
 
 /* Add an RRset of class IN, owned by the queried name, to the answer. */
@@ -420,14 +420,15 @@ struct c25_known {
 	const struct c25_ask *ask;
 	struct c25_worker *w;
 	const struct c25_verdict *v;
-	struct c25_recent *recent;	/* or NULL */
+	struct c25_recent recent;	/* what the answer was made from;
+					 * .count is 0 if that is too much */
 };
 struct dns_msg *c25_answer_known(void *known, const struct reply_info *kept,
 	time_t now);
 
-/* The same from known->recent, without the kept message, while that is as it
- * was in this second. */
-struct dns_msg *c25_answer_recent(const struct c25_known *known, time_t now);
+/* The same answer again. Returns: NULL: it isn't any more. */
+struct dns_msg *c25_answer_recent(const struct c25_ask *ask,
+	struct c25_worker *w, struct c25_recent *r, time_t now);
 
 /* Answer without asking anybody: REVERSE, ANY, REFUSE. */
 enum c25_answer c25_answer_own(const struct c25_ask *ask,

@@ -128,31 +128,6 @@ static void query_verdict(const struct module_qstate *qstate,
 		qstate->qinfo.qtype, qstate->qinfo.qclass, v);
 }
 
-/* The same; for most it is remembered. Returns: what else is remembered of
- * the name, or NULL. */
-static struct c25_recent *query_recall(const struct module_qstate *qstate,
-	struct c25_worker *w, struct c25_verdict *v)
-{
-	const struct query_info *q = &qstate->qinfo;
-	struct c25_recent *place = c25_recent_place(w, q), *r;
-	const struct c25_policy *policy = c25_state_policy(w);
-
-	if (!c25_verdict_begin(v, q->qname, q->qname_len, q->qtype,
-	    q->qclass) || policy == NULL)
-		return NULL;
-	r = place == NULL ? NULL : c25_recent_find(w, place, &v->name,
-		q->qtype);
-	if (r != NULL) {
-		v->kind = C25_DO_ADDRESS;
-		v->match = r->match;
-		return r;
-	}
-	c25_verdict_decide(policy, q->qclass, v);
-	if (place != NULL && v->kind == C25_DO_ADDRESS)
-		c25_recent_put(w, place, &v->name, q->qtype, &v->match);
-	return place;
-}
-
 /* A message that must not be used is one without records: it becomes
  * SERVFAIL with the validator's reason on the way to the client.
  * Ref: services/mesh.c mesh_send_reply() "examine security status". */
@@ -365,39 +340,80 @@ static bool query_has_edns(const struct module_qstate *qstate)
 	return r != NULL;
 }
 
-/* Most queries are for what is kept and assigned already, and only clients
- * wait for it. Returns: false: it takes more than that. */
-static bool query_is_known(struct module_qstate *qstate, int id,
-	struct c25_worker *w, const struct c25_verdict *v,
-	struct c25_recent *recent)
+/* Do clients wait for the state, and only they, and nobody acts on it left of
+ * us? Then it may be answered at once. */
+static bool query_is_plain(const struct module_qstate *qstate,
+	const struct c25_worker *w)
 {
 	const struct mesh_state *mesh = qstate->mesh_info;
-	struct c25_ask ask = c25_ask_of(qstate, NULL);
-	struct c25_known known = { .ask = &ask, .w = w, .v = v };
-	bool due = false;
 
-	if (v->kind != C25_DO_ADDRESS || ask.clients == 0 ||
-	    mesh->cb_list != NULL || mesh->super_set.count > 0 ||
-	    w->respip >= 0)
-		return false;
-	if (!query_has_edns(qstate))
-		ask.options = NULL;
-	/* With CD the message may be another one. */
-	if ((qstate->query_flags & BIT_CD) == 0)
-		known.recent = recent;
-	qstate->return_msg = c25_answer_recent(&known, *qstate->env->now);
-	if (qstate->return_msg == NULL)
-		qstate->return_msg = c25_cache_use(qstate, known.recent,
-			c25_answer_known, &known, &due);
-	if (qstate->return_msg == NULL)
-		return false;
+	return mesh->reply_list != NULL && mesh->cb_list == NULL &&
+		mesh->super_set.count == 0 && w->respip < 0 &&
+		qstate->blacklist == NULL;
+}
+
+/* The clients' answer is made. */
+static void query_answered(struct module_qstate *qstate, int id,
+	struct c25_worker *w, struct dns_msg *answer, unsigned clients)
+{
+	qstate->return_msg = answer;
 	qstate->return_rcode = LDNS_RCODE_NOERROR;
 	qstate->no_cache_lookup = 1;
+	qstate->no_cache_store = 1;
 	qstate->ext_state[id] = module_finished;
+	c25_state_count(w, C25_STAT_QUERIES, clients);
+	c25_query_matched(w, &qstate->qinfo, clients);
+}
+
+/* Most queries are for what was answered a moment ago. `place` may be NULL.
+ * Returns: false: this one isn't. */
+static bool query_is_recent(struct module_qstate *qstate, int id,
+	struct c25_worker *w, struct c25_recent *place)
+{
+	time_t now = *qstate->env->now;
+	struct c25_recent *r;
+	struct dns_msg *answer;
+	struct c25_ask ask;
+
+	if (place == NULL || w->policy == NULL)
+		return false;
+	r = c25_recent_find(w, place, &qstate->qinfo, now);
+	if (r == NULL || !query_is_plain(qstate, w))
+		return false;
+	ask = c25_ask_of(qstate, NULL);
+	if (!query_has_edns(qstate))
+		ask.options = NULL;
+	answer = c25_answer_recent(&ask, w, r, now);
+	if (answer != NULL)
+		query_answered(qstate, id, w, answer, ask.clients);
+	return answer != NULL;
+}
+
+/* Most others are for what is kept and assigned already.
+ * Returns: false: it takes more than that. */
+static bool query_is_known(struct module_qstate *qstate, int id,
+	struct c25_worker *w, const struct c25_verdict *v,
+	struct c25_recent *place)
+{
+	struct c25_ask ask = c25_ask_of(qstate, NULL);
+	struct c25_known known;
+	struct dns_msg *answer;
+	bool due = false;
+
+	if (v->kind != C25_DO_ADDRESS || !query_is_plain(qstate, w))
+		return false;
+	known.ask = &ask;
+	known.w = w;
+	known.v = v;
+	answer = c25_cache_use(qstate, c25_answer_known, &known, &due);
+	if (answer == NULL)
+		return false;
 	if (due && c25_cache_claim_refetch(qstate))
 		qstate->need_refetch = 1;
-	c25_state_count(w, C25_STAT_QUERIES, ask.clients);
-	c25_query_matched(w, &qstate->qinfo, ask.clients);
+	if (!due && place != NULL && known.recent.count > 0)
+		c25_recent_put(w, place, &v->name, &known.recent,
+			*qstate->env->now);
+	query_answered(qstate, id, w, answer, ask.clients);
 	return true;
 }
 
@@ -456,20 +472,24 @@ void c25_query_start(struct module_qstate *qstate, int id,
 	struct c25_worker *w)
 {
 	struct c25_query *q = qstate->minfo[id];
-	struct c25_recent *recent;
+	const struct c25_policy *policy;
+	struct c25_recent *place;
 	struct c25_verdict v;
 
 	if (q != NULL && q->held) {
 		query_held(qstate, id, w, q);
 		return;
 	}
-	recent = query_recall(qstate, w, &v);
+	place = c25_recent_place(w, qstate);
+	policy = c25_state_policy(w);
+	if (query_is_recent(qstate, id, w, place))
+		return;
+	query_verdict(qstate, policy, &v);
 	qstate->ext_state[id] = module_wait_module;
 	if (!c25_verdict_is_ours(&v))
 		return;
 	qstate->no_cache_store = 1;
-	if (qstate->blacklist == NULL &&
-	    query_is_known(qstate, id, w, &v, recent))
+	if (query_is_known(qstate, id, w, &v, place))
 		return;
 	q = query_notes(qstate, id);
 	if (q == NULL) {

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * recent.c - what a worker remembers of the names that it answers often: what
- * the policy says of each, which RRset the answer is made from, and where the
- * assignment of its address is.
+ * recent.c - the answers that a worker has given in the last seconds: which
+ * RRset each was made from, and which assignments its addresses have. The next
+ * one is the same, and needs neither the policy nor the kept message, nor is
+ * anything looked for in the table.
  *
- * None of it is believed for long. The policy's word holds while that policy
- * does. That the kept message leads to this RRset is looked at again in each
- * second, which also tells Unbound's caches that it is in use. The RRset is
- * named as messages in the cache name theirs: it is locked, and left alone
- * when it has expired or has become another one. The slot is a guess. What
- * will be read is asked for early, so that it is on its way at once.
+ * None of it is believed by itself. It is for one policy and table. The RRset
+ * is named as messages in the cache name theirs, locked, and left alone when
+ * it has expired, is another one, or says something else. The assignments are
+ * named by their version, and their leases are renewed. That the kept message
+ * leads to the RRset is looked at again every few seconds, and when it is due
+ * to be fetched anew; this also tells Unbound's caches that both are in use.
  *
  * A place is found by the name's hash; of three names that share one, the one
- * that came first goes. All of it is its worker's alone.
+ * that came first goes. What will be read is asked for early, so that all of
+ * it is on its way at once. All of it is its worker's alone.
  */
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -23,10 +26,9 @@ enum {
 	RECENT_LINE = 64,		/* bytes of a cache line */
 	RECENT_SHARE = 16,		/* of msg-cache-size, each worker */
 	RECENT_MIN = 64 << 10,		/* bytes */
-	RECENT_MAX = 8 << 20,
+	RECENT_MAX = 16 << 20,
+	RECENT_SECONDS = 4,		/* that it is good for */
 };
-
-_Static_assert(sizeof(struct c25_recent) == 2 * RECENT_LINE, "two lines");
 
 /* The size for a cache: a power of two. */
 static size_t recent_bytes(size_t cache_bytes)
@@ -38,32 +40,30 @@ static size_t recent_bytes(size_t cache_bytes)
 	return bytes;
 }
 
-/* The place of a name in any case. Not keyed: who has names share a place
- * makes them as slow as others. */
-static struct c25_recent *recent_place(const struct c25_worker *w,
-	const uint8_t *name, size_t len, uint16_t qtype)
+/* The first of the two at a name's place, in whatever case the name is. Not
+ * keyed: who has names share a place makes them as slow as others. */
+static struct c25_recent *recent_at(const struct c25_worker *w,
+	const struct query_info *q)
 {
 	const uint64_t lower = 0x2020202020202020u;
-	uint64_t h = qtype, word;
+	uint64_t h = q->qtype, word;
 	size_t i = 0;
 
-	for (; i + sizeof(word) <= len; i += sizeof(word)) {
-		memcpy(&word, name + i, sizeof(word));
+	for (; i + sizeof(word) <= q->qname_len; i += sizeof(word)) {
+		memcpy(&word, q->qname + i, sizeof(word));
 		h = (h ^ (word | lower)) * 0x9e3779b97f4a7c15u;
 		h ^= h >> 32;
 	}
-	for (; i < len; i++)
-		h = (h ^ (name[i] | (uint8_t)lower)) * 0x100000001b3u;
+	for (; i < q->qname_len; i++)
+		h = (h ^ (q->qname[i] | (uint8_t)lower)) * 0x100000001b3u;
 	h ^= h >> 32;
 	return w->recent + (h & (w->recent_bytes / sizeof(*w->recent) - 2));
 }
 
-static bool recent_is(const struct c25_recent *r, unsigned epoch,
-	const struct c25_name *name, uint16_t qtype)
+static bool recent_is(const struct c25_recent *r, const struct query_info *q)
 {
-	return r->epoch == epoch && r->qtype == qtype &&
-		r->name_len == name->len &&
-		memcmp(r->name, name->wire, name->len) == 0;
+	return r->qtype == q->qtype && r->name_len == q->qname_len &&
+		c25_name_same(r->name, q->qname, q->qname_len);
 }
 
 static void recent_ahead(const void *what, size_t bytes)
@@ -78,6 +78,7 @@ void c25_recent_open(struct c25_worker *w)
 	void *all = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+	_Static_assert(sizeof(struct c25_recent) == 4 * RECENT_LINE, "lines");
 	w->recent = all == MAP_FAILED ? NULL : all;
 	w->recent_bytes = all == MAP_FAILED ? 0 : bytes;
 	/* fewer page walks; no matter if it can't be */
@@ -94,63 +95,52 @@ void c25_recent_close(struct c25_worker *w)
 }
 
 struct c25_recent *c25_recent_place(struct c25_worker *w,
-	const struct query_info *q)
+	const struct module_qstate *qstate)
 {
+	const struct query_info *q = &qstate->qinfo;
 	struct c25_recent *r;
 
+	/* With CD the message may be another one. */
 	if (w->recent == NULL || q->qname_len > sizeof(r->name) ||
 	    q->qclass != LDNS_RR_CLASS_IN || (q->qtype != LDNS_RR_TYPE_A &&
-	    q->qtype != LDNS_RR_TYPE_AAAA))
+	    q->qtype != LDNS_RR_TYPE_AAAA) ||
+	    (qstate->query_flags & BIT_CD) != 0)
 		return NULL;
-	r = recent_place(w, q->qname, q->qname_len, q->qtype);
-	recent_ahead(r, 2 * sizeof(*r));
+	r = recent_at(w, q);
+	/* of most names there is one address */
+	recent_ahead(&r[0], 2 * RECENT_LINE);
 	return r;
 }
 
 struct c25_recent *c25_recent_find(struct c25_worker *w,
-	struct c25_recent *r, const struct c25_name *name, uint16_t qtype)
+	struct c25_recent *r, const struct query_info *q, time_t now)
 {
-	if (!recent_is(&r[0], w->epoch, name, qtype) &&
-	    !recent_is(++r, w->epoch, name, qtype))
+	if (!recent_is(&r[0], q) && !recent_is(++r, q))
 		return NULL;
-	if (r->data != NULL) {
-		recent_ahead(r->rrset.key, sizeof(*r->rrset.key));
-		recent_ahead(r->data, sizeof(struct packed_rrset_data) +
-			RECENT_LINE);
-		if (c25_state_table(w) != NULL)
-			c25_table_ahead(c25_state_table(w), r->slot);
-	}
-	return r;
+	if (r->epoch != w->epoch || w->table == NULL)
+		return NULL;
+	recent_ahead(r->rrset.key, offsetof(struct ub_packed_rrset_key, rk));
+	recent_ahead(r->data, 2 * RECENT_LINE);
+	for (size_t i = 0; i < r->count; i++)
+		c25_table_ahead(w->table->table, r->addresses[i].ref);
+	/* the clock may have been set back */
+	return now <= r->until && now > r->until - RECENT_SECONDS ? r : NULL;
 }
 
-void c25_recent_put(struct c25_worker *w, struct c25_recent *r,
-	const struct c25_name *name, uint16_t qtype,
-	const struct c25_match *match)
+void c25_recent_put(struct c25_worker *w, struct c25_recent *place,
+	const struct c25_name *name, const struct c25_recent *r, time_t now)
 {
-	r[1] = r[0];
-	memset(r, 0, sizeof(*r));
-	r->epoch = w->epoch;
-	r->slot = UINT32_MAX;
-	r->match = *match;
-	r->qtype = qtype;
-	r->name_len = (uint8_t)name->len;
-	memcpy(r->name, name->wire, name->len);
-}
+	time_t until = now + RECENT_SECONDS - 1;
+	const struct query_info q = { .qname = (uint8_t *)name->wire,
+		.qname_len = name->len, .qtype = r->qtype };
 
-void c25_recent_note(struct c25_recent *r, const struct reply_info *kept,
-	time_t now)
-{
-	const struct ub_packed_rrset_key *k = kept->rrsets[0];
-
-	/* one RRset, of the type: there was no CNAME, so it has the name */
-	if (r == NULL || kept->an_numrrsets != 1 ||
-	    ntohs(k->rk.type) != r->qtype)
-		return;
-	for (size_t i = 0; i < kept->rrset_count; i++)
-		if (kept->ref[i].key == k) {
-			r->rrset = kept->ref[i];
-			r->data = k->entry.data;
-			r->looked = now;
-			return;
-		}
+	if (recent_is(&place[1], &q))
+		place++;
+	else if (!recent_is(&place[0], &q))
+		place[1] = place[0];
+	*place = *r;
+	place->epoch = w->epoch;
+	place->until = r->until < until ? r->until : until;
+	place->name_len = (uint8_t)name->len;
+	memcpy(place->name, name->wire, name->len);
 }

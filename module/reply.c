@@ -37,9 +37,18 @@ struct reply_rrset {
 
 void c25_reply_ttl(struct dns_msg *msg, time_t ttl)
 {
-	msg->rep->ttl = ttl;
-	msg->rep->prefetch_ttl = PREFETCH_TTL_CALC(ttl);
-	msg->rep->serve_expired_ttl = ttl;
+	struct reply_info *rep = msg->rep;
+
+	rep->ttl = ttl;
+	rep->prefetch_ttl = PREFETCH_TTL_CALC(ttl);
+	rep->serve_expired_ttl = ttl;
+	for (size_t i = 0; i < rep->rrset_count; i++) {
+		struct packed_rrset_data *d = rep->rrsets[i]->entry.data;
+
+		d->ttl = ttl;
+		for (size_t k = 0; k < d->count; k++)
+			d->rr_ttl[k] = ttl;
+	}
 }
 
 struct dns_msg *c25_reply_new(const struct c25_ask *ask, int rcode,

@@ -332,7 +332,7 @@ const struct c25_policy *c25_state_policy(struct c25_worker *w)
 
 	if (*w->env->now != w->polled) {
 		w->polled = *w->env->now;
-		w->polled_ms = c25_now_ms();
+		w->second_ends_ms = c25_now_ms() + 1000;
 		c25_state_poll(w);
 		c25_bell_keep(w);
 	}

@@ -32,36 +32,26 @@ static enum c25_do verdict_by_type(uint16_t qtype)
 	}
 }
 
-bool c25_verdict_begin(struct c25_verdict *v, const uint8_t *qname,
-	size_t qname_len, uint16_t qtype, uint16_t qclass)
-{
-	v->kind = C25_DO_PASS;
-	v->qtype = qtype;
-	return (qclass == VERDICT_CLASS_IN || qclass == VERDICT_CLASS_ANY) &&
-		c25_name_from_wire(&v->name, qname, qname_len) == 0;
-}
-
-void c25_verdict_decide(const struct c25_policy *policy, uint16_t qclass,
-	struct c25_verdict *v)
-{
-	if (c25_name_to_reverse(&v->name, &v->reverse) &&
-	    c25_policy_in_magic(policy, &v->reverse)) {
-		v->kind = C25_DO_REVERSE;
-	} else if (c25_policy_match(policy, v->name.wire, v->name.len,
-	    &v->match) && v->match.rewrite) {
-		v->kind = verdict_by_type(v->qtype);
-	} else {
-		return;
-	}
-	if (qclass == VERDICT_CLASS_ANY)
-		v->kind = C25_DO_REFUSE;
-}
-
 void c25_verdict_of(const struct c25_policy *policy, const uint8_t *qname,
 	size_t qname_len, uint16_t qtype, uint16_t qclass,
 	struct c25_verdict *out)
 {
-	if (c25_verdict_begin(out, qname, qname_len, qtype, qclass) &&
-	    policy != NULL)
-		c25_verdict_decide(policy, qclass, out);
+	out->kind = C25_DO_PASS;
+	out->qtype = qtype;
+	if (policy == NULL || (qclass != VERDICT_CLASS_IN &&
+	    qclass != VERDICT_CLASS_ANY))
+		return;
+	if (c25_name_from_wire(&out->name, qname, qname_len) != 0)
+		return;
+	if (c25_name_to_reverse(&out->name, &out->reverse) &&
+	    c25_policy_in_magic(policy, &out->reverse)) {
+		out->kind = C25_DO_REVERSE;
+	} else if (c25_policy_match(policy, out->name.wire, out->name.len,
+	    &out->match) && out->match.rewrite) {
+		out->kind = verdict_by_type(qtype);
+	} else {
+		return;
+	}
+	if (qclass == VERDICT_CLASS_ANY)
+		out->kind = C25_DO_REFUSE;
 }

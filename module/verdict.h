@@ -43,20 +43,9 @@ struct c25_verdict {
 };
 
 /*
- * Begin with the question: a verdict of PASS, and its name.
- * Returns: false when it isn't one that could be anything else.
- */
-bool c25_verdict_begin(struct c25_verdict *v, const uint8_t *qname,
-	size_t qname_len, uint16_t qtype, uint16_t qclass);
-
-/* Decide on what has begun. */
-void c25_verdict_decide(const struct c25_policy *policy, uint16_t qclass,
-	struct c25_verdict *v);
-
-/*
- * Both at once. `policy` may be NULL: everything passes. Names under
- * in-addr.arpa and ip6.arpa that stand for an address in a magic pool are ours
- * whatever domains the policy has.
+ * Decide. `policy` may be NULL: everything passes. Names under in-addr.arpa
+ * and ip6.arpa that stand for an address in a magic pool are ours whatever
+ * domains the policy has.
  */
 void c25_verdict_of(const struct c25_policy *policy, const uint8_t *qname,
 	size_t qname_len, uint16_t qtype, uint16_t qclass,

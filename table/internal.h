@@ -252,11 +252,6 @@ struct c25_probe c25_probe_key(const struct c25_table *t,
 struct c25_probe c25_probe_addr(const struct c25_table *t,
 	enum c25_index index, const struct c25_addr *a);
 
-/* Is what is looked for in ref->slot, living or ended? The probe's hash is not
- * used. Returns: true and its version and magic address. */
-bool c25_slot_holds(struct c25_table *t, const struct c25_probe *p,
-	struct c25_ref *ref, struct c25_addr *magic);
-
 /* One walk along a chain. Returns: 0; -ENOENT; -EUCLEAN (endless). */
 int c25_walk(struct c25_table *t, const struct c25_probe *p,
 	struct c25_assignment *out);

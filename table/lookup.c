@@ -105,21 +105,6 @@ found(struct c25_table *t, uint32_t i, uint32_t seq,
 	return c25_slot_decode(t, i, seq, c, false, out);
 }
 
-bool
-c25_slot_holds(struct c25_table *t, const struct c25_probe *p,
-    struct c25_ref *ref, struct c25_addr *magic)
-{
-	const struct c25_slot_d *s = c25_slot(t, ref->slot);
-	union c25_content_d c;
-
-	if (s == NULL || (ref->seq = c25_slot_read(s, &c)) == 1 ||
-	    !is_wanted(t, ref->slot, &c, p))
-		return false;
-	magic->family = c.live.family;
-	memcpy(magic->bytes, c.live.magic, 16);
-	return true;
-}
-
 int
 c25_walk(struct c25_table *t, const struct c25_probe *p,
     struct c25_assignment *out)
@@ -216,15 +201,6 @@ c25_table_by_ref(struct c25_table *t, struct c25_ref ref,
 	    out->ref.seq != ref.seq)
 		return -ENOENT;
 	return 0;
-}
-
-void
-c25_table_ahead(const struct c25_table *t, uint32_t slot)
-{
-	const struct c25_slot_d *s = c25_slot(t, slot);
-
-	for (size_t i = 0; s != NULL && i < sizeof(*s); i += 64)
-		__builtin_prefetch((const uint8_t *)s + i);
 }
 
 bool

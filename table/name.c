@@ -144,6 +144,23 @@ copy_lower(uint8_t *out, const uint8_t *bytes, size_t len)
 		*out++ = lower(*bytes++);
 }
 
+bool
+c25_name_same(const uint8_t *canonical, const uint8_t *wire, size_t len)
+{
+	uint64_t other = 0;
+
+	for (; len >= 8; len -= 8, canonical += 8, wire += 8) {
+		uint64_t x, y;
+
+		memcpy(&x, canonical, 8);
+		memcpy(&y, wire, 8);
+		other |= x ^ (y | upper_bits(y) >> 2);
+	}
+	for (; len > 0; len--)
+		other |= *canonical++ ^ lower(*wire++);
+	return other == 0;
+}
+
 int
 c25_name_from_wire(struct c25_name *out, const uint8_t *wire, size_t len)
 {

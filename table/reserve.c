@@ -347,20 +347,6 @@ reserve_locked(struct c25_table *t, const struct c25_policy *policy,
 	return r == 0 ? 0 : -EUCLEAN;
 }
 
-/* When the lease of what is reserved or renewed now ends, at the least. */
-static uint64_t
-lease_until(const struct c25_want *want)
-{
-	uint64_t now_ms = want->now_ms != 0 ? want->now_ms : c25_now_ms();
-	uint64_t lease_s = want->ttl_s;
-
-	if (lease_s < C25_LEASE_MIN_S)
-		lease_s = C25_LEASE_MIN_S;
-	if (lease_s > C25_LEASE_MAX_S)
-		lease_s = C25_LEASE_MAX_S;
-	return now_ms + lease_s * 1000;
-}
-
 static bool
 is_sound(const struct c25_want *want)
 {
@@ -370,29 +356,18 @@ is_sound(const struct c25_want *want)
 
 int
 c25_table_renew(struct c25_table *t, const struct c25_policy *policy,
-    const struct c25_want *want, uint32_t *slot, struct c25_addr *magic)
+    const struct c25_want *want, struct c25_assignment *out)
 {
-	struct c25_probe p = { C25_BY_KEY, 0, want->name,
-	    &want->destination };
-	struct c25_ref ref = { .slot = *slot };
-	struct c25_assignment a;
-	uint64_t until, lease_end_ms;
+	struct c25_probe p;
+	uint64_t until;
 
 	if (!is_sound(want))
 		return -ENOENT;
-	until = lease_until(want);
-	/* it may have moved to another slot and ended in this one */
-	if (c25_slot_holds(t, &p, &ref, magic) &&
-	    c25_policy_allows_magic(policy, magic) &&
-	    renew(t, ref, until, &lease_end_ms) == 0)
-		return 0;
+	until = c25_lease_until(c25_now_ms(), want->ttl_s);
 	p = c25_probe_key(t, want->name, &want->destination);
-	if (c25_search(t, &p, &a) != 0)
-		return -ENOENT;
-	*slot = a.ref.slot;
-	*magic = a.magic;
-	return c25_policy_allows_magic(policy, magic) &&
-	    renew(t, a.ref, until, &lease_end_ms) == 0 ? 0 : -ENOENT;
+	return c25_search(t, &p, out) == 0 &&
+	    c25_policy_allows_magic(policy, &out->magic) &&
+	    renew(t, out->ref, until, &out->lease_end_ms) == 0 ? 0 : -ENOENT;
 }
 
 int
@@ -405,7 +380,7 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 
 	if (!is_sound(want))
 		return -EINVAL;
-	until = lease_until(want);
+	until = c25_lease_until(c25_now_ms(), want->ttl_s);
 	p = c25_probe_key(t, want->name, &want->destination);
 	if (c25_search(t, &p, out) == 0 &&
 	    c25_policy_allows_magic(policy, &out->magic) &&
@@ -430,15 +405,24 @@ c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 	return r;
 }
 
+void
+c25_table_ahead(const struct c25_table *t, struct c25_ref ref)
+{
+	const struct c25_slot_d *s = c25_slot(t, ref.slot);
+
+	if (s != NULL)
+		__builtin_prefetch(s);
+}
+
 int
 c25_table_extend(struct c25_table *t, struct c25_ref ref, uint64_t until_ms)
 {
-	struct c25_assignment a;
+	const struct c25_slot_d *s = c25_slot(t, ref.slot);
+	uint64_t lease_end_ms;
 
-	if (c25_table_by_ref(t, ref, &a) != 0 ||
-	    renew(t, ref, until_ms, &a.lease_end_ms) != 0)
-		return -ENOENT;
-	return 0;
+	/* only an assignment, which it was, has a lease */
+	return s != NULL && c25_slot_unchanged(s, ref.seq) &&
+	    renew(t, ref, until_ms, &lease_end_ms) == 0 ? 0 : -ENOENT;
 }
 
 /* Make the addresses of an ended assignment wait at least until then. */

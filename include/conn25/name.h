@@ -58,6 +58,9 @@ const char *c25_name_to_text(const uint8_t *wire, size_t len,
 /* Is `wire`, `len` a well-formed canonical (lower-case) name? */
 bool c25_name_valid(const uint8_t *wire, size_t len);
 
+/* Is a canonical name that long the same as these bytes, in any case? */
+bool c25_name_same(const uint8_t *canonical, const uint8_t *wire, size_t len);
+
 bool c25_name_eq(const struct c25_name *a, const struct c25_name *b);
 
 /* Is `name` equal to, or below, `zone`? Both canonical. */

@@ -69,6 +69,20 @@
 
 #define C25_LEASE_MIN_S 60
 #define C25_LEASE_MAX_S (72 * 3600)
+
+/* When the lease of an address ends, at the least, that is given to a client
+ * now with this TTL. */
+static inline uint64_t
+c25_lease_until(uint64_t now_ms, uint32_t ttl_s)
+{
+	uint64_t lease_s = ttl_s;
+
+	if (lease_s < C25_LEASE_MIN_S)
+		lease_s = C25_LEASE_MIN_S;
+	if (lease_s > C25_LEASE_MAX_S)
+		lease_s = C25_LEASE_MAX_S;
+	return now_ms + lease_s * 1000;
+}
 #define C25_QUARANTINE_S 120
 #define C25_ASSIGNMENTS_MIN 16
 #define C25_ASSIGNMENTS_MAX (1u << 24)
@@ -271,8 +285,6 @@ struct c25_want {
 	uint32_t app;			/* index in `policy` */
 	uint32_t ttl_s;			/* TTL given to the client; the lease
 					 * is this clamped to 60 s .. 72 h */
-	uint64_t now_ms;		/* c25_now_ms() or a bit later; 0: it
-					 * is asked for */
 };
 
 /*
@@ -295,16 +307,14 @@ int c25_table_reserve(struct c25_table *t, const struct c25_policy *policy,
 
 /*
  * The same for an assignment that is there already, and nothing else: what
- * most answers need. *slot is where it was before and is looked into first,
- * UINT32_MAX when that isn't known; and then where it is.
- * Locks: none. Returns: 0 and its magic address; -ENOENT (reserve it).
+ * most answers need. Locks: none. Returns: 0; -ENOENT (reserve it).
  */
 int c25_table_renew(struct c25_table *t, const struct c25_policy *policy,
-	const struct c25_want *want, uint32_t *slot, struct c25_addr *magic)
-	__attribute__((warn_unused_result));
+	const struct c25_want *want,
+	struct c25_assignment *out) __attribute__((warn_unused_result));
 
-/* A slot will be read soon: ask for its memory. For any number. */
-void c25_table_ahead(const struct c25_table *t, uint32_t slot);
+/* c25_table_extend() comes soon: ask for the memory. For any ref. */
+void c25_table_ahead(const struct c25_table *t, struct c25_ref ref);
 
 /*
  * Lock-free lookups. Expired assignments that were not reclaimed yet are
@@ -331,7 +341,9 @@ bool c25_table_next(struct c25_table *t, uint32_t *cursor,
 
 /*
  * Make the lease last at least until then, because something still uses it.
- * Returns: 0; -ENOENT when the assignment changed or ended.
+ * While the ref is good all else of the assignment is what it was.
+ * Locks: none. Returns: 0; -ENOENT when the assignment changed or ended, or
+ * its table was retired.
  */
 int c25_table_extend(struct c25_table *t, struct c25_ref ref,
 	uint64_t until_ms);

@@ -168,24 +168,7 @@ destination(uint8_t what)
 }
 
 static void
-renew(struct fuzz *f)
-{
-	const struct c25_name *n = &w.names[fuzz_u8(f) % NAMES];
-	uint8_t what = fuzz_u8(f);
-	struct c25_want want = { .name = n, .destination = destination(what),
-		.app = what >> 7, .ttl_s = what };
-	uint32_t slot = what & 1 ? UINT32_MAX : fuzz_u8(f);
-	struct c25_addr magic;
-	int r = c25_table_renew(t, w.policy, &want, &slot, &magic);
-
-	fuzz_must(r == 0 || r == -ENOENT, "%d", r);
-	/* whatever was changed */
-	if (r == 0)
-		fuzz_must(c25_policy_in_magic(w.policy, &magic), "magic");
-}
-
-static void
-reserve(struct fuzz *f)
+reserve(struct fuzz *f, bool renew)
 {
 	const struct c25_name *n = &w.names[fuzz_u8(f) % NAMES];
 	uint8_t what = fuzz_u8(f);
@@ -194,7 +177,8 @@ reserve(struct fuzz *f)
 	struct c25_assignment a;
 	int full = -1, r;
 
-	r = c25_table_reserve(t, w.policy, &want, &a, &full);
+	r = renew ? c25_table_renew(t, w.policy, &want, &a) :
+		c25_table_reserve(t, w.policy, &want, &a, &full);
 	fuzz_must(r != -ENOSPC || (full >= 0 && full <= C25_POOL_KINDS),
 		"full %d", full);
 	if (r == 0)
@@ -363,10 +347,10 @@ step(struct fuzz *f)
 		op == 6 || op == 7 || op == 9));
 	switch (op) {
 	case 0:
-		reserve(f);
+		reserve(f, false);
 		break;
 	case 1:
-		renew(f);
+		reserve(f, true);
 		break;
 	case 2:
 		look_up(f);

@@ -427,12 +427,9 @@ renew_for_long(void)
 {
 	struct c25_want w = { .name = &moving.domain,
 	    .destination = moving.destination, .ttl_s = 3600 };
-	uint32_t slot = moving.ref.slot;
 
 	steps_left = -1;
-	if (c25_table_renew(module_table, f.p, &w, &slot, &told->magic) != 0 ||
-	    c25_table_by_key(module_table, w.name, &w.destination,
-	    told) != 0)
+	if (c25_table_renew(module_table, f.p, &w, told) != 0)
 		told->lease_end_ms = 0;
 }
 

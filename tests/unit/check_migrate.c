@@ -151,15 +151,12 @@ START_TEST(no_renewal_is_lost)
 	struct c25_want w = { .name = &n, .destination = fx_addr("10.0.0.1"),
 	    .ttl_s = 3600 };
 	struct c25_assignment a, b;
-	uint32_t slot = UINT32_MAX;
-	struct c25_addr magic;
 	struct c25_table *t;
 
 	ck_assert_int_eq(reserve(f.t, "a.example", 60, &a), 0);
 	fake_now_ms += 50000;
 	t = migrate(2048);
-	ck_assert_int_eq(c25_table_renew(f.t, f.p, &w, &slot, &magic),
-	    -ENOENT);
+	ck_assert_int_eq(c25_table_renew(f.t, f.p, &w, &b), -ENOENT);
 	ck_assert_int_eq(c25_table_reserve(f.t, f.p, &w, &b, NULL), -ESTALE);
 	ck_assert_int_eq(c25_table_extend(f.t, a.ref, fake_now_ms + 3600000),
 	    -ENOENT);

@@ -109,6 +109,32 @@ START_TEST(lowers_letters_only)
 }
 END_TEST
 
+/* Of every length, with each byte another in turn. */
+START_TEST(same_in_any_case)
+{
+	uint8_t lowered[40], any[40];
+
+	for (size_t len = 0; len <= sizeof(any); len++) {
+		for (size_t i = 0; i < len; i++) {
+			any[i] = (uint8_t)"aZ-0@[`{\x80\xc1"[(i + len) % 10];
+			lowered[i] = any[i] == 'Z' ? 'z' : any[i];
+		}
+		ck_assert(c25_name_same(lowered, any, len));
+		for (size_t i = 0; i < len; i++)
+			for (unsigned v = 0; v < 256; v++) {
+				uint8_t old = any[i];
+				uint8_t c = v >= 'A' && v <= 'Z' ?
+				    (uint8_t)(v + 32) : (uint8_t)v;
+
+				any[i] = (uint8_t)v;
+				ck_assert(c25_name_same(lowered, any, len) ==
+				    (c == lowered[i]));
+				any[i] = old;
+			}
+	}
+}
+END_TEST
+
 START_TEST(wire_of_256_bytes_is_too_long)
 {
 	uint8_t wire[256];
@@ -222,6 +248,7 @@ main(void)
 	ADD_ROWS(tc, from_text, text_rows);
 	ADD_ROWS(tc, from_wire, wire_rows);
 	tcase_add_loop_test(tc, lowers_letters_only, 0, 256);
+	tcase_add_test(tc, same_in_any_case);
 	tcase_add_test(tc, wire_of_256_bytes_is_too_long);
 	tcase_add_test(tc, upper_case_is_not_canonical);
 	tcase_add_test(tc, capitals_are_found_anywhere);

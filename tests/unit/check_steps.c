@@ -179,14 +179,9 @@ static void
 renew_for_long(void)
 {
 	struct c25_want w = { .name = &told.domain,
-	    .destination = told.destination, .ttl_s = 3600,
-	    .now_ms = c25_now_ms() };
-	uint32_t slot = told.ref.slot;
+	    .destination = told.destination, .ttl_s = 3600 };
 
-	told_result = c25_table_renew(second_table, f.p, &w, &slot,
-	    &told.magic);
-	if (told_result == 0)
-		told.lease_end_ms = w.now_ms + 3600 * 1000;
+	told_result = c25_table_renew(second_table, f.p, &w, &told);
 }
 
 /* Whenever it is renewed: either the new table knows of it, or it fails. */

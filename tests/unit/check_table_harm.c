@@ -263,16 +263,10 @@ START_TEST(no_assignment_is_found_with_another_magic)
 	struct c25_assignment a, again;
 	struct c25_want want = { .name = &before[0].domain,
 	    .destination = before[0].destination, .ttl_s = 60 };
-	uint32_t slot = before[0].ref.slot;
 	struct c25_error err = { "" };
-	struct c25_addr magic;
 
 	fx_scribble(&f, &before[0], FX_MAGIC, elsewhere[_i]);
-	ck_assert_int_eq(c25_table_renew(f.t, f.p, &want, &slot, &magic),
-	    -ENOENT);
-	slot = UINT32_MAX;
-	ck_assert_int_eq(c25_table_renew(f.t, f.p, &want, &slot, &magic),
-	    -ENOENT);
+	ck_assert_int_eq(c25_table_renew(f.t, f.p, &want, &a), -ENOENT);
 	ck_assert_int_eq(reserve(0, &a), 0);
 	ck_assert(a.created);
 	ck_assert(c25_policy_in_magic(f.p, &a.magic));

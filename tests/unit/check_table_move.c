@@ -188,50 +188,47 @@ START_TEST(moving_in_a_full_table)
 }
 END_TEST
 
-/* Where it was before is a guess: another's slot, one that has ended or is
- * free, or none at all. */
-START_TEST(renewed_wherever_it_was)
+/* Who remembers an assignment by its version may go by that alone. */
+START_TEST(extended_is_one_version_only)
 {
-	struct c25_assignment a, b, other;
-	struct c25_want w = { .name = &a.domain, .ttl_s = 3600 };
-	struct c25_addr magic;
-	uint32_t guesses[6], slot;
+	struct c25_assignment a, b, c;
+	struct c25_ref none[] = { { UINT32_MAX, 2 }, { UINT32_MAX - 1, 0 },
+	    { 0, 0 }, { 0, 0 }, { 0, 0 } };
 
 	pass_ms(0);
 	two_connectors();
-	ck_assert_int_eq(fx_reserve(&f, "other.example", "10.0.0.1", &other,
-	    NULL), 0);
 	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
 	    0);
-	w.destination = a.destination;
+	ck_assert_int_eq(c25_table_extend(f.t, a.ref, fake_now_ms + 3600000),
+	    0);
+	ck_assert_int_eq(c25_table_by_ref(f.t, a.ref, &a), 0);
+	ck_assert_uint_ge(a.lease_end_ms, fake_now_ms + 3600000);
 	ck_assert_int_eq(c25_table_move(f.t, a.ref, 1, &b), 0);
-	ck_assert_uint_ne(a.ref.slot, b.ref.slot);
-	guesses[0] = UINT32_MAX;
-	guesses[1] = a.ref.slot;
-	guesses[2] = b.ref.slot;
-	guesses[3] = other.ref.slot;
-	guesses[4] = b.ref.slot + 1;
-	guesses[5] = UINT32_MAX - 1;
-	for (int i = 0; i < 6; i++) {
-		pass_ms(60000);
-		slot = guesses[i];
-		ck_assert_int_eq(c25_table_renew(f.t, f.p, &w, &slot, &magic),
-		    0);
-		ck_assert_uint_eq(slot, b.ref.slot);
-		ck_assert(c25_addr_eq(&magic, &a.magic));
-		ck_assert_int_eq(c25_table_by_ref(f.t, b.ref, &b), 0);
-		ck_assert_uint_ge(b.lease_end_ms, fake_now_ms + 3600000);
-	}
-	w.now_ms = fake_now_ms + 5000000;
-	ck_assert_int_eq(c25_table_renew(f.t, f.p, &w, &slot, &magic), 0);
-	ck_assert_int_eq(c25_table_by_ref(f.t, b.ref, &b), 0);
-	ck_assert_uint_ge(b.lease_end_ms, w.now_ms + 3600000);
+	none[2] = a.ref;
+	none[3] = (struct c25_ref){ b.ref.slot, b.ref.seq + 1 };
+	none[4] = (struct c25_ref){ b.ref.slot + 1, 0 };
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(c25_table_extend(f.t, none[i], fake_now_ms +
+		    7200000), -ENOENT);
+	ck_assert_int_eq(c25_table_extend(f.t, b.ref, fake_now_ms + 3600000),
+	    0);
 	ck_assert_int_eq(c25_table_drop(f.t, b.ref), 0);
-	for (int i = 0; i < 6; i++) {
-		slot = guesses[i];
-		ck_assert_int_eq(c25_table_renew(f.t, f.p, &w, &slot, &magic),
-		    -ENOENT);
+	ck_assert_int_eq(c25_table_extend(f.t, b.ref, fake_now_ms + 3600000),
+	    -ENOENT);
+	pass_ms(90000000);
+	ck_assert_int_eq(c25_table_reclaim(f.t, 64), 2);
+	/* the slot is another's now */
+	for (int i = 0; i < 2; i++) {
+		char name[] = "0.example";
+
+		name[0] = (char)('0' + i);
+		ck_assert_int_eq(fx_reserve(&f, name, "10.0.0.1", &c, NULL),
+		    0);
 	}
+	ck_assert_int_eq(c25_table_extend(f.t, a.ref, fake_now_ms + 7200000),
+	    -ENOENT);
+	ck_assert_int_eq(c25_table_extend(f.t, b.ref, fake_now_ms + 7200000),
+	    -ENOENT);
 	verify();
 }
 END_TEST
@@ -249,7 +246,7 @@ main(void)
 	tcase_add_test(tc, moved_back_and_forth_takes_one_address_of_each_pool);
 	tcase_add_test(tc, moved_back_takes_nothing_of_one_that_was_dropped);
 	tcase_add_test(tc, moving_in_a_full_table);
-	tcase_add_test(tc, renewed_wherever_it_was);
+	tcase_add_test(tc, extended_is_one_version_only);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
