@@ -11,7 +11,8 @@
 #include "module/svcb.h"
 
 /* More than any TTL, also an absolute one. */
-#define ANSWER_TTL_MAX ((time_t)1 << 40)
+#define ANSWER_TTL_MAX ((time_t)(sizeof(time_t) > 4 ? INT64_C(1) << 40 : \
+	INT32_MAX))
 
 /* Where a message's CNAME chain from the queried name leads. */
 struct chain {

@@ -112,7 +112,7 @@ END_TEST
 /* Of every length, with each byte another in turn. */
 START_TEST(same_in_any_case)
 {
-	uint8_t lowered[40], any[40];
+	uint8_t lowered[40] = { 0 }, any[40] = { 0 };
 
 	for (size_t len = 0; len <= sizeof(any); len++) {
 		for (size_t i = 0; i < len; i++) {
