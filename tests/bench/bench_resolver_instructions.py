@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the module costs the resolver, counted: instructions of Unbound for
 each cached answer, by callgrind, without the module (stock), with it (ours)
-and with one that does nothing (floor). They are the same whatever else the
-machine does; the kernel's aren't counted. Prints "metric value unit" lines.
+and with one that does nothing (floor); and ours again for names that are not
+asked often. They are the same whatever else the machine does; the kernel's
+aren't counted. Prints "metric value unit" lines.
 
   BUILD=DIR UNBOUND=DIR tests/bench/bench_resolver_instructions.py
 """
@@ -12,6 +13,7 @@ import glob
 import os
 import re
 import subprocess
+import time
 
 from resolving import Field, dnsperf, names, output
 
@@ -20,6 +22,8 @@ from harness.wait import wait_for
 
 NAMES = 300             # each many times a second, also by callgrind
 ROUNDS = 20
+SELDOM = 3000           # each once, when it isn't remembered any more
+FORGOTTEN_S = 5         # more than RECENT_SECONDS
 
 
 def control(pid, *more):
@@ -52,23 +56,24 @@ exec valgrind --tool=callgrind --instr-atstart=no \\
                       "ours": world.unbound,
                       "floor": self.field.floor(world, binary=binary)}
 
-    def count(self, unbound, path):
+    def count(self, unbound, kind, count=NAMES, rounds=ROUNDS, pause_s=0):
         """Instructions per query, when all is cached."""
         pid = unbound.process.pid
+        path = self.field.queries(names(kind, count))
         for _ in range(2):
             dnsperf(unbound, path, "-q", "4")
+        time.sleep(pause_s)
         control(pid, "-z")
         control(pid, "-i", "on")
-        dnsperf(unbound, path, "-q", "4", "-n", str(ROUNDS))
+        dnsperf(unbound, path, "-q", "4", "-n", str(rounds))
         control(pid, "-i", "off")
         control(pid, "-d")
         return wait_for(lambda: counted(f"{self.out}.{pid}"),
-                        "the counts") / NAMES / ROUNDS
+                        "the counts") / count / rounds
 
     def run(self):
         for kind in "unmatched", "matched":
-            path = self.field.queries(names(kind, NAMES))
-            found = {side: self.count(unbound, path)
+            found = {side: self.count(unbound, kind)
                      for side, unbound in self.sides.items()
                      if side != "floor" or kind == "matched"}
             for side, count in found.items():
@@ -78,6 +83,12 @@ exec valgrind --tool=callgrind --instr-atstart=no \\
                    found["stock"] / found["ours"], "", 3)
         output("ratio.instructions.floor.matched",
                found["stock"] / found["floor"], "", 3)
+        seldom = self.count(self.sides["ours"], "matched", SELDOM, 1,
+                            FORGOTTEN_S)
+        output("resolver.instructions.ours.matched.seldom", seldom,
+               "1/query", 0)
+        output("ratio.instructions.matched.seldom", found["stock"] / seldom,
+               "", 3)
 
 
 def main():
