@@ -35,6 +35,12 @@ def query(qname, qtype, edns=True, do=False, cd=False, ad=False,
     return message
 
 
+def not_ourselves(sock):
+    """Where nobody listens yet our own port may be the very one."""
+    if sock.getsockname() == sock.getpeername():
+        raise ConnectionRefusedError(f"nobody is at {sock.getpeername()}")
+
+
 def exchange(server, wire, tcp=False, timeout_s=TIMEOUT_S, source=""):
     """Sends bytes and returns the bytes that come back. source: the address
     to ask from."""
@@ -43,6 +49,7 @@ def exchange(server, wire, tcp=False, timeout_s=TIMEOUT_S, source=""):
         # To bind to any address would take a port for all destinations.
         with socket.create_connection(
                 server, timeout_s, (source, 0) if source else None) as sock:
+            not_ourselves(sock)
             sock.sendall(struct.pack("!H", len(wire)) + wire)
             return read_tcp(sock)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -50,6 +57,7 @@ def exchange(server, wire, tcp=False, timeout_s=TIMEOUT_S, source=""):
         if source:
             sock.bind((source, 0))
         sock.connect(server)
+        not_ourselves(sock)
         sock.send(wire)
         return sock.recv(65535)
 
