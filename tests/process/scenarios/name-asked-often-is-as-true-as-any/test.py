@@ -58,6 +58,23 @@ def test_its_assignment_ends(world):
         assert often(world, NAME) == {tuple(after)}
 
 
+def test_table_is_made_anew(scenario):
+    """What is promised from then on is in the new one."""
+    world = scenario(f"*.{DOMAIN}")
+    magic = world.magic(NAME)
+    for room in 4096, 8192:
+        assert often(world, NAME) == {tuple(magic)}
+        world.client.stop()
+        assert often(world, NAME) == {tuple(magic)}
+        world.client.configure(dict(world.client.config, table={
+            "maxAssignments": room}))
+        world.client.start()
+        assert often(world, NAME) == {tuple(magic)}
+        world.client.control("drop", magic[0])
+        magic = world.magic(NAME)
+        assert magic[0] in {a.magic for a in world.client.assignments()}
+
+
 def test_policy_changes(scenario):
     world = scenario(f"*.{DOMAIN}")
     magic = world.magic(NAME)
