@@ -231,8 +231,8 @@ struct c25_push_refusal {
 };
 /*
  * Walk the apps that have such, one of each: start with *cursor = 0. It is
- * shown as long as it lives and isn't taken; of more than 16 apps at a time,
- * the first 16.
+ * shown as long as it lives and isn't taken, unless it is sent again and one
+ * that isn't takes its place; of more than 16 apps at a time, the first 16.
  * Returns: false at end.
  */
 bool c25_push_next_refused(const struct c25_pushq *p, size_t *cursor,
