@@ -180,11 +180,14 @@ sweep(struct c25_pushq *p, uint64_t now)
 		return;
 	for (int i = 0; i < SWEEP_MAX && p->moves_left > 0 &&
 	    p->sweep_at < p->sweep_until; i++) {
+		int r;
+
 		from = to = (uint32_t)(p->sweep_at % capacity);
-		if (p->ops->next(p->ctx, &to, &a) && to > from) {
+		r = p->ops->next(p->ctx, &to, &a);
+		if (r != 0 && to > from) {
 			p->sweep_at += to - from;
-			if (a.push == C25_PUSH_PENDING ||
-			    p->sweep_at <= p->sweep_all_until)
+			if (r == 1 && (a.push == C25_PUSH_PENDING ||
+			    p->sweep_at <= p->sweep_all_until))
 				found(p, &a, false, now);
 		} else {
 			p->sweep_at += capacity - from;
@@ -219,9 +222,11 @@ refresh(struct c25_pushq *p, uint64_t now)
 	}
 	for (int i = 0; i < SWEEP_MAX && p->moves_left > 0 &&
 	    p->refresh_cursor < p->refresh_goal; i++) {
-		if (p->ops->next(p->ctx, &p->refresh_cursor, &a))
+		int r = p->ops->next(p->ctx, &p->refresh_cursor, &a);
+
+		if (r == 1)
 			found(p, &a, true, now);
-		else
+		else if (r == 0)
 			p->refresh_cursor = UINT32_MAX;
 	}
 }

@@ -58,8 +58,9 @@
  *              spread over that time; at once after each configure(); and
  *              what is a connector's when its epoch changed, or when it came
  *              back without one.
- *   bounds     work() looks at some thousand assignments and moves some
- *              hundreds at most; c25_push_due() says that there is more.
+ *   bounds     work() looks at some thousand assignments, also those that
+ *              are none to tell of, and moves some hundreds at most;
+ *              c25_push_due() says that there is more.
  *   threads    one.
  */
 #ifndef CONN25_PUSH_H
@@ -96,10 +97,12 @@ struct c25_push_ops {
 	/* As c25_table_take(), with what it refers to; -ENOENT: that has
 	 * changed since. */
 	int (*take)(void *ctx, struct c25_assignment *a);
-	/* As c25_table_by_ref(), _next(), _set_push(), _move(),
+	/* As c25_table_next(): 1 and *a; 0 at the end; -ENOENT: the one at
+	 * *cursor, which has moved on, is none to tell of. */
+	int (*next)(void *ctx, uint32_t *cursor, struct c25_assignment *a);
+	/* As c25_table_by_ref(), _set_push(), _move(),
 	 * _connector_set_health(). */
 	int (*read)(void *ctx, struct c25_ref ref, struct c25_assignment *a);
-	bool (*next)(void *ctx, uint32_t *cursor, struct c25_assignment *a);
 	int (*set)(void *ctx, struct c25_ref ref, enum c25_push state);
 	int (*move)(void *ctx, struct c25_ref ref, uint16_t reg,
 		struct c25_assignment *a);
@@ -231,8 +234,8 @@ struct c25_push_refusal {
 };
 /*
  * Walk the apps that have such, one of each: start with *cursor = 0. It is
- * shown as long as it lives and isn't taken; of more than 16 apps at a time,
- * the first 16.
+ * shown as long as it lives and isn't taken, unless it is sent again and one
+ * that isn't takes its place; of more than 16 apps at a time, the first 16.
  * Returns: false at end.
  */
 bool c25_push_next_refused(const struct c25_pushq *p, size_t *cursor,

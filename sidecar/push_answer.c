@@ -13,18 +13,24 @@
 
 /* ---- one mapping -------------------------------------------------------- */
 
-/* Once more, after a while that grows. */
+/* Refused with this code, or 0: once more, after a while that grows. Status
+ * leaves out what may still be being looked up there, as the log does. */
 static void
-put_off(struct c25_pushq *p, struct c25_push_peer *c, uint32_t slot,
-	uint64_t now)
+put_off(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
+	uint8_t code, uint64_t now)
 {
-	struct c25_push_slot *s = &p->queue.slots[slot];
+	struct c25_push_slot *s = &p->queue.slots[ref.slot];
 	unsigned level = s->level;
+	struct c25_assignment a;
 
+	if ((code != C25_WIRE_OTHER || level > 0) &&
+	    p->ops->read(p->ctx, ref, &a) == 0)
+		c25_push_keep_refused(p, &a, code);
 	if (c->later_at_ms[level] == 0)
 		c->later_at_ms[level] = now +
 			c25_push_jitter(p, (uint64_t)LATER_MS << level);
-	c25_push_move(&p->queue, slot, c->reg, C25_PUSH_LATER + level, false);
+	c25_push_move(&p->queue, ref.slot, c->reg, C25_PUSH_LATER + level,
+		false);
 	if (level + 1 < C25_PUSH_LEVELS)
 		s->level = (level + 1) & 7;
 	p->stats.retried++;
@@ -87,6 +93,8 @@ next_connector(struct c25_pushq *p, struct c25_push_peer *c,
 	default:
 		break;
 	}
+	/* one that has moved is another version, and not refused yet */
+	c25_push_keep_refused(p, &a, res->code);
 }
 
 /* What list_connectors and the log show of it. The log leaves out what is
@@ -148,7 +156,7 @@ one_result(struct c25_pushq *p, struct c25_push_peer *c, struct c25_ref ref,
 		/* fallthrough */
 	case C25_WIRE_OTHER:
 		tell_refused(p, c, ref, res, now);
-		put_off(p, c, ref.slot, now);
+		put_off(p, c, ref, res->code, now);
 		break;
 	default:
 		tell_refused(p, c, ref, res, now);
@@ -207,7 +215,6 @@ batch_rejected(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 {
 	struct c25_push_batch *b = c25_push_flight(c);
 	uint32_t n = b->count;
-	struct c25_assignment a;
 
 	if (n == 0 || (n == 1 && ++c->rejects > REJECTS_MAX))
 		return false;
@@ -220,9 +227,7 @@ batch_rejected(struct c25_pushq *p, struct c25_push_peer *c, uint64_t now)
 		if (!c25_push_is_flying(p, c, ref))
 			continue;
 		if (n == 1) {
-			if (p->ops->read(p->ctx, ref, &a) == 0)
-				c25_push_keep_refused(p, &a, C25_WIRE_OK);
-			put_off(p, c, ref.slot, now);
+			put_off(p, c, ref, C25_WIRE_OK, now);
 			break;
 		}
 		p->stats.retried++;

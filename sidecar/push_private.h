@@ -234,12 +234,13 @@ void c25_push_give_up(struct c25_pushq *p, const struct c25_assignment *a,
 
 /* ---- push_refused.c ---- */
 
-/* This one is refused, with a code or 0: keep that for status. If another
- * connector takes it, it is another version and isn't shown. */
+/* This one is refused, with a code or 0: keep that for status, unless there
+ * is one of its app already that is refused and as telling. One that has moved
+ * to another connector is another version, and is not kept. */
 void c25_push_keep_refused(struct c25_pushq *p,
 	const struct c25_assignment *a, uint8_t code);
 
-/* The connector has refused this one: keep that, and say so if it is due. */
+/* The connector has refused this one: say so if it is due. */
 void c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,
 	const struct c25_assignment *a, const struct c25_wire_result *res,
 	uint64_t now);

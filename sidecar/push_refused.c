@@ -33,13 +33,27 @@ holds(const struct c25_pushq *p, const struct c25_push_witness *w,
 		a->push != C25_PUSH_READY;
 }
 
+/* Which of two is kept? One that is refused for good lasts longer than one
+ * that is sent again, and of a code one knows what to do. 0: neither. */
+static unsigned
+worth(const struct c25_pushq *p, const struct c25_push_witness *w)
+{
+	struct c25_assignment a;
+
+	if (!holds(p, w, &a))
+		return 0;
+	return 1 + (w->code != C25_WIRE_OK) +
+		(a.push == C25_PUSH_REFUSED ? 2 : 0);
+}
+
 void
 c25_push_keep_refused(struct c25_pushq *p, const struct c25_assignment *a,
 	uint8_t code)
 {
-	struct c25_push_witness *w = NULL, *other = p->witnesses;
+	struct c25_push_witness *w = NULL, *other = p->witnesses, fresh;
 	struct c25_assignment old;
 	struct c25_push_app app;
+	bool same;
 	uint64_t key;
 
 	if (!c25_push_app(p, a, &app))
@@ -51,11 +65,13 @@ c25_push_keep_refused(struct c25_pushq *p, const struct c25_assignment *a,
 	for (; w == NULL && other < p->witnesses + C25_PUSH_WITNESSES; other++)
 		if (!holds(p, other, &old))
 			w = other;
-	if (w == NULL || (code == C25_WIRE_OK && w->app == key &&
-	    holds(p, w, &old)))
+	if (w == NULL)
 		return;
-	*w = (struct c25_push_witness){ .app = key, .ref = a->ref,
-		.code = code };
+	fresh = (struct c25_push_witness){ .app = key, .ref = a->ref,
+		.code = code < C25_WIRE_CODES ? code : C25_WIRE_OK };
+	same = w->ref.slot == a->ref.slot && w->ref.seq == a->ref.seq;
+	if (worth(p, &fresh) + same > worth(p, w))
+		*w = fresh;
 }
 
 bool
@@ -91,7 +107,6 @@ c25_push_tell_cause(struct c25_pushq *p, struct c25_push_peer *c,
 
 	if (res->code >= C25_WIRE_CODES)
 		return;
-	c25_push_keep_refused(p, a, res->code);
 	if (!c25_push_app(p, a, &app) ||
 	    c25_cause_seen(c->causes, c25_cause_key(app.name, res->code, 0),
 	    now, &count) != C25_CAUSE_DUE)

@@ -67,19 +67,19 @@ op_read(void *ctx, struct c25_ref ref, struct c25_assignment *a)
 	    c25_table_admits(pu->table, a) ? 0 : -ENOENT;
 }
 
-static bool
+static int
 op_next(void *ctx, uint32_t *cursor, struct c25_assignment *a)
 {
 	struct c25_pusher *pu = ctx;
 
-	do
-		if (!c25_table_next(pu->table, cursor, a))
-			return false;
-	while (!c25_table_admits(pu->table, a));
+	if (!c25_table_next(pu->table, cursor, a))
+		return 0;
+	if (!c25_table_admits(pu->table, a))
+		return -ENOENT;
 	/* perhaps one of those that overran the ring */
 	if (a->push == C25_PUSH_PENDING)
 		pu->seen(pu->ctx, a);
-	return true;
+	return 1;
 }
 
 static int

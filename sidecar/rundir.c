@@ -177,10 +177,15 @@ group_name(gid_t gid, char buf[static C25_USER_NAME_MAX])
 	return buf;
 }
 
+#define CANT_TELL (-1)		/* of lock_user(), or it is a process id */
+#define NOBODY 0
+
 /*
  * Which process has locked a directory? The kernel is asked, as the lock file
- * may not be ours to read, and to try it would keep another conn25d out.
- * Returns: its id; 0: none, or it can't be told.
+ * may not be ours to read, and to try it would keep another conn25d out. It
+ * names no process of another pid namespace, and its devices aren't those of
+ * stat() on every file system; inodes are.
+ * Returns: its id; NOBODY that could be seen; CANT_TELL.
  */
 static long
 lock_user(const struct kind *kind, const char *dir)
@@ -190,20 +195,23 @@ lock_user(const struct kind *kind, const char *dir)
 	char path[4096], line[256];
 	struct stat st;
 	FILE *locks;
-	long pid, found = 0;
+	long pid, found = NOBODY;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", dir, kind->lock);
-	locks = stat(path, &st) == 0 ? fopen("/proc/locks", "re") : NULL;
-	while (locks != NULL && found <= 0 &&
-			fgets(line, sizeof(line), locks) != NULL)
+	if (stat(path, &st) != 0)
+		return errno == ENOENT ? NOBODY : CANT_TELL;
+	if ((locks = fopen("/proc/locks", "re")) == NULL)
+		return CANT_TELL;
+	while (found <= 0 && fgets(line, sizeof(line), locks) != NULL)
 		if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %ld %x:%x:%llu",
 				&pid, &major_dev, &minor_dev, &inode) == 4 &&
-				makedev(major_dev, minor_dev) == st.st_dev &&
 				inode == st.st_ino)
-			found = pid;
-	if (locks != NULL)
-		(void)fclose(locks);
-	return found > 0 ? found : 0;
+			found = pid > 0 && makedev(major_dev, minor_dev) ==
+				st.st_dev ? pid : CANT_TELL;
+	if (ferror(locks) != 0 && found == NOBODY)
+		found = CANT_TELL;
+	(void)fclose(locks);
+	return found;
 }
 
 /* Returns: -EACCES, err says what to do. */
@@ -215,18 +223,25 @@ tell_theirs(const char *run_dir, const char *state_dir, const char *what,
 	char group[C25_USER_NAME_MAX];
 	bool one = strcmp(run_dir, state_dir) == 0;
 	const char *also = one ? "" : state_dir, *space = one ? "" : " ";
-	long pid = lock_user(&run, run_dir);
+	long user = lock_user(&run, run_dir);
+	long other = user > 0 ? user : lock_user(&state, state_dir);
 
-	if (pid == 0)
-		pid = lock_user(&state, state_dir);
+	if (other != NOBODY)
+		user = other;
 	(void)c25_user_name(owner, theirs);
 	(void)c25_user_name(geteuid(), ours);
 	(void)group_name(getegid(), group);
-	if (pid != 0)
+	if (user > 0)
 		return c25_fail(err, -EACCES, "%s: belongs to user %s, and "
 			"conn25d runs as %s: another conn25d uses it: stop "
 			"process %ld first, then chown -R %s:%s %s%s%s", what,
-			theirs, ours, pid, ours, group, run_dir, space, also);
+			theirs, ours, user, ours, group, run_dir, space, also);
+	if (user == CANT_TELL)
+		return c25_fail(err, -EACCES, "%s: belongs to user %s, and "
+			"conn25d runs as %s: another conn25d made it, and may "
+			"be using it: stop that one, if it runs, then chown "
+			"-R %s:%s %s%s%s", what, theirs, ours, ours, group,
+			run_dir, space, also);
 	return c25_fail(err, -EACCES, "%s: belongs to user %s, and conn25d "
 		"runs as %s: another conn25d left it, and none is seen to use "
 		"it: chown -R %s:%s %s%s%s", what, theirs, ours, ours, group,

@@ -137,10 +137,10 @@ uint64_t c25_addr_hash(const struct c25_table *t, const uint8_t bytes[16],
 uint32_t c25_slot_take(struct c25_table *t);
 void c25_slot_give(struct c25_table *t, uint32_t i);
 
-/* Chains, under the lock. */
+/* Chains, under the lock. c25_unlink() returns: was it in all of its own? */
 void c25_link(struct c25_table *t, uint32_t i,
 	const union c25_content_d *c);
-void c25_unlink(struct c25_table *t, uint32_t i,
+bool c25_unlink(struct c25_table *t, uint32_t i,
 	const union c25_content_d *c);
 
 /* Append the parts of a long name. Returns: true when all were sound. */
@@ -173,7 +173,8 @@ bool c25_slot_is_living(const struct c25_slot_d *s,
 void c25_slot_end(struct c25_table *t, uint32_t i, uint64_t lease_end_ms);
 
 /* Free a slot whose lease is 0 and all it holds, under the lock. `gone` says
- * that it had been ended before. */
+ * that it had been ended before. One that isn't where its content says is not
+ * used again until c25_table_mend(). */
 void c25_slot_free(struct c25_table *t, uint32_t i,
 	const union c25_content_d *c, bool gone);
 

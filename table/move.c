@@ -104,10 +104,10 @@ move_locked(struct c25_table *t, struct c25_ref ref, uint16_t connector,
 	(void)atomic_fetch_add(&t->h->unlinks, 1);
 	c25_step();
 	c25_slot_end(t, ref.slot, C25_LEASE_GONE - 1);
-	/* it may have been renewed up to now */
-	atomic_store(&c25_slot(t, k->slot)->lease_end_ms, atomic_load(
+	/* it may have been renewed up to now, and so may the new one, by who
+	 * has come upon it by c25_table_next() */
+	c25_slot_outlast(c25_slot(t, k->slot), atomic_load(
 	    &c25_slot(t, ref.slot)->lease_end_ms) & ~C25_LEASE_GONE);
-	c25_step();
 	c25_link(t, k->slot, &c);
 	(void)atomic_fetch_add(&t->h->unlinks, 1);
 	c25_step();

@@ -260,7 +260,8 @@ c25_table_admits(struct c25_table *t, const struct c25_assignment *a)
 	if (c25_policy_allows_magic(t->policy, &a->magic) &&
 	    c25_policy_allows_transit(t->policy, &a->transit))
 		return true;
-	/* the addresses that it had are lost until the next mending */
+	/* the addresses that it had are lost until the next mending, and so is
+	 * its slot where it can't be unlinked by them (c25_slot_free()) */
 	c25_doubt(t, C25_DOUBT_DAMAGED | C25_DOUBT_SHORT(C25_TABLE_FOREIGN));
 	(void)c25_table_drop(t, a->ref);
 	return false;

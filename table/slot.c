@@ -145,10 +145,11 @@ c25_link(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 	}
 }
 
-void
+bool
 c25_unlink(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 {
 	struct c25_slot_d *gone = c25_slot(t, i);
+	unsigned found = 0;
 
 	(void)atomic_fetch_add(&t->h->unlinks, 1);
 	c25_step();
@@ -164,12 +165,14 @@ c25_unlink(struct c25_table *t, uint32_t i, const union c25_content_d *c)
 			if (k == i) {
 				atomic_store(at, atomic_load(&gone->next[x]));
 				c25_step();
+				found++;
 				break;
 			}
 			at = &s->next[x];
 		}
 	}
 	(void)atomic_fetch_add(&t->h->unlinks, 1);
+	return found == C25_INDEXES;
 }
 
 bool
@@ -282,17 +285,24 @@ c25_slot_is_gone(const struct c25_slot_d *s, const union c25_content_d *c)
 	    (c->live.family == C25_V4 || c->live.family == C25_V6);
 }
 
+static void
+make_empty(struct c25_slot_d *s)
+{
+	static const union c25_content_d empty;
+
+	atomic_store(&s->lease_end_ms, 0);
+	c25_step();
+	(void)c25_slot_write(s, &empty);
+}
+
 void
 c25_slot_wipe(struct c25_table *t, uint32_t i)
 {
-	static const union c25_content_d empty;
 	struct c25_slot_d *s = c25_slot(t, i);
 
 	if (s == NULL)
 		return;
-	atomic_store(&s->lease_end_ms, 0);
-	c25_step();
-	(void)c25_slot_write(s, &empty);
+	make_empty(s);
 	c25_slot_give(t, i);
 }
 
@@ -380,14 +390,23 @@ void
 c25_slot_free(struct c25_table *t, uint32_t i, const union c25_content_d *c,
     bool gone)
 {
-	c25_unlink(t, i, c);
+	bool unlinked = c25_unlink(t, i, c);
+
 	if (!gone)
 		settle(t, c25_slot(t, i));
 	(void)atomic_fetch_sub(gone ? &t->h->gone : &t->h->assignments, 1);
 	c25_step();
 	give_address(t, C25_BY_MAGIC, c->live.magic, c->live.family);
 	give_address(t, C25_BY_TRANSIT, c->live.transit, c->live.family);
-	c25_slot_wipe(t, i);
+	if (unlinked) {
+		c25_slot_wipe(t, i);
+	} else {
+		/* its key or an address was written over, and it is in the
+		 * chain of the one of before: used again, it would lead from
+		 * there into another chain. It waits for c25_table_mend(). */
+		c25_doubt(t, C25_DOUBT_DAMAGED);
+		make_empty(c25_slot(t, i));
+	}
 	if (c->live.name_len > C25_INLINE_NAME)
 		for (unsigned k = 0; k < C25_CONT_MAX; k++)
 			if (c->live.cont[k] != C25_NIL)

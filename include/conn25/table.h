@@ -412,7 +412,8 @@ int c25_table_mend(struct c25_table *t) __attribute__((warn_unused_result));
 /*
  * Is this assignment one that may be, by the policy that was published here
  * last (c25_policy_allows_magic(), c25_policy_allows_transit())? If not,
- * somebody has written to the table, and it ends. Who takes one out of the
+ * somebody has written to the table, and it ends; its slot and the addresses
+ * that it had stay out of use until c25_table_mend(). Who takes one out of the
  * table to tell others of it asks before. Without a policy none is.
  * Locks: table, to end one. Process: conn25d, the thread that publishes.
  */

@@ -67,7 +67,7 @@ op_take(void *ctx, struct c25_assignment *a)
 	return op_read(ctx, ring[ring_tail++ % RING], a) == 0 ? 1 : -ENOENT;
 }
 
-static bool
+static int
 op_next(void *ctx, uint32_t *cursor, struct c25_assignment *a)
 {
 	while (*cursor < SLOTS) {
@@ -75,10 +75,10 @@ op_next(void *ctx, uint32_t *cursor, struct c25_assignment *a)
 
 		if (slots[i].used) {
 			*a = slots[i].a;
-			return true;
+			return 1;
 		}
 	}
-	return false;
+	return 0;
 }
 
 static int

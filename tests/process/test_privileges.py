@@ -548,6 +548,26 @@ def test_what_an_earlier_conn25d_made_as_root(keeper, left, group):
     daemon.start().stop()
 
 
+def test_what_a_running_conn25d_of_root_keeps_to_itself(keeper):
+    """Its directories have the modes that it gives them: whoever may not enter
+    them can't tell whether it runs, and doesn't say that it doesn't."""
+    daemon = Conn25d(keeper, "client", client_config(1))
+    os.chmod(keeper.path, 0o755)
+    daemon.start().stop()
+    daemon.configure(dict(daemon.config, user=USER))
+    run_dir, state_dir = daemon.config["runDir"], daemon.config["stateDir"]
+    os.chmod(run_dir, 0o750)
+    os.chmod(state_dir, 0o700)
+    with open(f"{run_dir}/conn25d.lock", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run = checkconf(daemon)
+        assert run.returncode == 1
+        assert "none is seen" not in run.stderr
+        words = "stop that one, if it runs, then chown -R " + USER
+        assert words in run.stderr, run.stderr
+        refuses(daemon, words)
+
+
 def test_a_key_that_the_user_cannot_read(keeper):
     path = Key().write(keeper, "node.key")
     daemon = without_dirs(connector(keeper, user=USER,

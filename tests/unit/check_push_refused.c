@@ -162,6 +162,79 @@ START_TEST(what_no_connector_takes_is_shown)
 }
 END_TEST
 
+/* What is refused by one connector and then taken by the next one isn't shown
+ * in the place of what nobody takes. The first is refused for good, with a code
+ * or without one; or again and again, without one. */
+START_TEST(what_is_still_refused_stays_shown)
+{
+	struct c25_push_refusal r;
+	struct c25_ref x;
+	unsigned n;
+
+	configure(2, CONNECTORS, 1);	/* wiki is office's and branch's */
+	settle();
+	x = reserve(1, "wiki.example", OFFICE);
+	work();
+	if (_i < 2) {
+		codes(OFFICE, "5", "e");
+		ck_assert_ptr_null(shown(&n, &r));
+		codes(BRANCH, "5", "e");
+		ck_assert_int_eq(state(1), C25_PUSH_REFUSED);
+	} else {
+		answer(OFFICE, 400, "no", "e");
+	}
+	if (_i == 1)		/* as it is when conn25d has started anew */
+		q->witnesses[0].code = C25_WIRE_OK;
+	ck_assert_str_eq(shown(&n, &r), "wiki");
+	x = newest(1)->ref;
+	for (uint32_t i = 2; i < 5; i++) {
+		reserve(i, "wiki.example", OFFICE);
+		work();
+		must(conn[OFFICE].request.count == 1);
+		codes(OFFICE, "5", "e");
+		ck_assert_str_eq(shown(&n, &r), "wiki");
+		ck_assert_uint_eq(r.assignment.ref.slot, x.slot);
+		codes(BRANCH, "0", "e");
+		ck_assert_int_eq(state(i), C25_PUSH_READY);
+		ck_assert_str_eq(shown(&n, &r), "wiki");
+		ck_assert_uint_eq(n, 1);
+		ck_assert_uint_eq(r.code, _i == 0 ? 5 : 0);
+		ck_assert_uint_eq(r.assignment.ref.slot, x.slot);
+	}
+	table[x.slot].used = false;
+	ck_assert_ptr_null(shown(&n, &r));
+}
+END_TEST
+
+/* What is refused for good is shown rather than what may still be taken. */
+START_TEST(what_is_refused_for_good_is_shown_first)
+{
+	struct c25_push_refusal r;
+	unsigned n;
+
+	configure(1, 1, 1);
+	settle();
+	reserve(1, "wiki.example", OFFICE);
+	work();
+	codes(OFFICE, "1", "e");
+	until_asked(OFFICE);
+	codes(OFFICE, "1", "e");
+	(void)shown(&n, &r);
+	ck_assert_uint_eq(r.code, 1);
+	reserve(2, "wiki.example", OFFICE);
+	work();
+	must(conn[OFFICE].request.count == 1);
+	codes(OFFICE, "6", "e");
+	(void)shown(&n, &r);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(r.code, 6);
+	settle();
+	pass(2000);
+	ck_assert_int_eq(state(1), C25_PUSH_READY);
+	ck_assert_str_eq(shown(&n, &r), "wiki");
+}
+END_TEST
+
 /* One that is taken when it comes again is no trouble. */
 START_TEST(not_yet_is_not_told)
 {
@@ -210,6 +283,8 @@ main(void)
 	ADD_ROWS(tc, a_cause_is_told_once, remedy_rows);
 	tcase_add_test(tc, nobody_left_is_told_once_for_each_app);
 	tcase_add_test(tc, what_no_connector_takes_is_shown);
+	tcase_add_loop_test(tc, what_is_still_refused_stays_shown, 0, 3);
+	tcase_add_test(tc, what_is_refused_for_good_is_shown_first);
 	tcase_add_test(tc, not_yet_is_not_told);
 	tcase_add_test(tc, a_cause_that_stays_is_told_again);
 	suite_add_tcase(s, tc);

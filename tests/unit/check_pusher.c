@@ -199,6 +199,33 @@ START_TEST(foreign_addresses_are_not_told_of)
 }
 END_TEST
 
+/* However many there are of these, others of the loop get their turn. */
+START_TEST(foreign_addresses_take_turns)
+{
+	struct c25_assignment a;
+	struct c25_usage usage;
+	uint64_t ended = 0;
+	uint32_t cursor = 0;
+	int turns = 0;
+
+	reserve(0, 8000);
+	work();
+	while (c25_table_next(f.t, &cursor, &a))
+		fx_scribble(&f, &a, FX_MAGIC, "8.8.8.8");
+	configure_c0();
+	for (;; turns++) {
+		c25_table_usage(f.t, &usage);
+		ck_assert_uint_le(usage.ended - ended, 3000);
+		ended = usage.ended;
+		if (c25_push_due(c25_pusher_push(pusher)) != 1)
+			break;
+		c25_pusher_work(pusher);
+	}
+	ck_assert_uint_eq(ended, 8000);
+	ck_assert_int_ge(turns, 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -212,6 +239,7 @@ main(void)
 	tcase_add_test(tc,
 	    each_that_moves_is_told_of_though_the_ring_was_overrun);
 	tcase_add_loop_test(tc, foreign_addresses_are_not_told_of, 0, 5);
+	tcase_add_test(tc, foreign_addresses_take_turns);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

@@ -222,6 +222,59 @@ START_TEST(renewed_while_it_is_copied)
 }
 END_TEST
 
+/* ---- extended while one moves -------------------------------------------- */
+
+/* Extend the new version, which is in no index yet, if it is there. */
+static void
+extend_other(void)
+{
+	uint64_t until = c25_now_ms() + 3600 * 1000;
+	struct c25_assignment a;
+	uint32_t cursor = 0;
+
+	told_result = -ENOENT;
+	while (c25_table_next(second_table, &cursor, &a))
+		if (a.ref.slot != told.ref.slot)
+			told_result = c25_table_extend(second_table, a.ref,
+			    until);
+	told.lease_end_ms = until;
+}
+
+/* Whenever its new version is extended, by one who walks the table. */
+START_TEST(extended_while_it_moves)
+{
+	struct c25_assignment a;
+	int extended = 0;
+	long step;
+
+	ck_assert_int_eq(c25_table_connector_reg(f.t, "c1"), 1);
+	ck_assert_int_eq(fx_reserve(&f, "a.example", "10.0.0.1", &a, NULL),
+	    0);
+	second_table = f.t;
+	at_step = extend_other;
+	for (step = 0; step < 200; step++) {
+		atomic_store(&c25_slot(f.t, a.ref.slot)->lease_end_ms,
+		    c25_now_ms() + 1000);
+		told = a;
+		steps_left = step;
+		/* both are of one pool: the old version is freed at once */
+		ck_assert_int_eq(c25_table_move(f.t, a.ref, step % 2 == 0 ?
+		    1 : 0, &a), 0);
+		if (steps_left >= 0)
+			break;
+		steps_left = -1;
+		extended += told_result == 0;
+		ck_assert_int_eq(c25_table_by_ref(f.t, a.ref, &a), 0);
+		ck_assert_msg(told_result != 0 || a.lease_end_ms >=
+		    told.lease_end_ms, "step %ld: an extension is lost", step);
+	}
+	steps_left = -1;
+	ck_assert_int_gt(step, 20);
+	ck_assert_int_lt(step, 200);
+	ck_assert_int_gt(extended, 10);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -233,6 +286,7 @@ main(void)
 	tcase_add_test(tc, one_recovers_at_a_time);
 	tcase_add_test(tc, acknowledged_during_a_rebuild);
 	tcase_add_test(tc, renewed_while_it_is_copied);
+	tcase_add_test(tc, extended_while_it_moves);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

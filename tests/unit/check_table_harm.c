@@ -330,6 +330,42 @@ START_TEST(only_addresses_of_the_policy_are_admitted)
 }
 END_TEST
 
+/* One that was written over, freed and handed out again: those that are behind
+ * it in a chain, which it is still in, are found as ever. */
+START_TEST(no_chain_leads_into_another)
+{
+	static const size_t words[] = { FX_MAGIC, FX_TRANSIT };
+	struct c25_error err = { "" };
+	struct c25_assignment a;
+	int made = 0, half = 0;
+
+	for (int i = 0; i < BEFORE; i += 2)
+		fx_scribble(&f, &before[i], words[_i], "8.8.8.8");
+	for (int i = 0; i < BEFORE; i += 2) {
+		ck_assert_int_eq(c25_table_drop(f.t, before[i].ref), 0);
+		ck_assert_int_eq(c25_lock(f.t), 0);
+		c25_slot_free_former(f.t, before[i].ref.slot);
+		c25_unlock(f.t);
+	}
+	while (reserve(BEFORE + made, &a) == 0)
+		made++;
+	for (int i = 1; i < BEFORE; i += 2, half++) {
+		ck_assert_int_eq(c25_table_by_magic(f.t, &before[i].magic,
+		    &a), 0);
+		ck_assert_uint_eq(a.ref.slot, before[i].ref.slot);
+		ck_assert_int_eq(c25_table_by_transit(f.t,
+		    &before[i].transit, &a), 0);
+		ck_assert_uint_eq(a.ref.slot, before[i].ref.slot);
+	}
+	/* conn25d starts anew: all slots are there again */
+	ck_assert_int_ne(c25_table_mend(f.t) & C25_DOUBT_DAMAGED, 0);
+	ck_assert_msg(c25_table_verify(f.t, &err) == 0, "%s", err.text);
+	while (reserve(BEFORE + made, &a) == 0)
+		made++;
+	ck_assert_int_eq(made, CAPACITY - half);
+}
+END_TEST
+
 /* No generation comes after that one. */
 START_TEST(generation_is_not_overrun)
 {
@@ -362,6 +398,7 @@ main(void)
 	tcase_add_loop_test(tc, no_address_stays_with_two_of_other_pools, 0,
 	    4);
 	tcase_add_loop_test(tc, only_addresses_of_the_policy, 0, 2);
+	tcase_add_loop_test(tc, no_chain_leads_into_another, 0, 2);
 	tcase_add_test(tc, generation_is_not_overrun);
 	ADD_ROWS(tc, no_assignment_is_found_with_another_magic, elsewhere);
 	ADD_ROWS(tc, only_addresses_of_the_policy_are_admitted, foreigners);

@@ -217,7 +217,7 @@ give_away(const struct c25_assignment *living, uint32_t ended, bool magic)
 
 	ck_assert_int_eq(c25_lock(f.t), 0);
 	ck_assert_uint_ne(c25_slot_read(s, &c), 1);
-	c25_unlink(f.t, ended, &c);
+	ck_assert(c25_unlink(f.t, ended, &c));
 	memcpy(was.bytes, magic ? c.live.magic : c.live.transit, 16);
 	memcpy(magic ? c.live.magic : c.live.transit, magic ?
 	    living->magic.bytes : living->transit.bytes, 16);

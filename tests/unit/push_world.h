@@ -102,7 +102,7 @@ op_take(void *ctx, struct c25_assignment *a)
 		-ENOENT;
 }
 
-static inline bool
+static inline int
 op_next(void *ctx, uint32_t *cursor, struct c25_assignment *a)
 {
 	while (*cursor < SLOTS) {
@@ -110,10 +110,10 @@ op_next(void *ctx, uint32_t *cursor, struct c25_assignment *a)
 
 		if (table[i].used) {
 			*a = table[i].a;
-			return true;
+			return 1;
 		}
 	}
-	return false;
+	return 0;
 }
 
 static inline int
