@@ -111,8 +111,8 @@ note(struct known *n, const struct c25_assignment *a)
 		memset(n->left, 0, sizeof(n->left));
 }
 
-/* Is it promised still? With time to spare, as the clock may go on while
- * somebody else decides. */
+/* Is it promised still? Asked after what must have found it then, as the clock
+ * goes on meanwhile, however long this process waits for its turn. */
 static bool
 promised(const struct known *n)
 {
@@ -126,25 +126,27 @@ do_reserve(unsigned k)
 	struct c25_want w = { .name = &name,
 	    .destination = destination_of(k), .ttl_s = rnd(600) };
 	struct known *n = &known[k];
-	bool before = promised(n);
+	uint64_t began_ms = shared_clock();
 	struct c25_assignment a;
 	int r, full;
+	bool still;
 
 	do {
 		load_policy();
 		r = c25_table_reserve(f.t, f.p, &w, &a, &full);
 	} while (r == -ESTALE);
-	if (r == -ENOSPC && !before) {
+	still = promised(n);
+	if (r == -ENOSPC && !still) {
 		n->told = false;	/* a full table is no mistake */
 		return;
 	}
 	must(r == 0);
 	must(c25_name_eq(&a.domain, &name));
 	must(c25_addr_eq(&a.destination, &w.destination));
-	must(!before || !a.created);
+	must(!still || !a.created);
 	must(a.created || (n->told && c25_addr_eq(&a.magic, &n->magic) &&
 	    c25_addr_eq(&a.transit, &n->transit)));
-	must(a.lease_end_ms >= shared_clock() + 30000);
+	must(a.lease_end_ms >= began_ms + C25_LEASE_MIN_S * 1000);
 	note(n, &a);
 }
 
@@ -154,36 +156,36 @@ do_look(unsigned k)
 	struct c25_name name = name_of(k);
 	struct c25_addr d = destination_of(k);
 	struct known *n = &known[k];
-	bool before = promised(n);
 	struct c25_assignment a;
 	int r = rnd(2) ? c25_table_by_key(f.t, &name, &d, &a) :
 	    n->told ? c25_table_by_magic(f.t, &n->magic, &a) : -ENOENT;
+	int push;
 
 	must(r == 0 || r == -ENOENT);
-	must(r == 0 || !before || !n->told);
+	must(r == 0 || !promised(n));
 	if (r != 0)
 		return;
 	/* a magic address may be somebody else's by now */
-	if (!before && !c25_name_eq(&a.domain, &name))
+	if (!promised(n) && !c25_name_eq(&a.domain, &name))
 		return;
 	must(c25_name_eq(&a.domain, &name));
 	must(n->told);
 	must(c25_addr_eq(&a.magic, &n->magic));
 	must(c25_addr_eq(&a.transit, &n->transit));
-	must(c25_table_push_state(f.t, a.ref) >= 0 || !before);
+	push = c25_table_push_state(f.t, a.ref);
+	must(push >= 0 || !promised(n));
 }
 
 static void
 do_drop(unsigned k)
 {
 	struct known *n = &known[k];
-	bool before = promised(n);
 	int r;
 
 	if (!n->told)
 		return;
 	r = c25_table_drop(f.t, n->ref);
-	must(r == 0 || (r == -ENOENT && !before));
+	must(r == 0 || (r == -ENOENT && !promised(n)));
 	n->told = false;
 }
 
@@ -191,7 +193,7 @@ static void
 do_move(unsigned k)
 {
 	struct known *n = &known[k];
-	bool before = promised(n), own = false, back = false;
+	bool own = false, back = false;
 	uint16_t to = (uint16_t)rnd(2);
 	struct c25_assignment a;
 	int r;
@@ -201,7 +203,7 @@ do_move(unsigned k)
 	/* all of IPv6 shares a pool */
 	own = to == n->connector || n->magic.family == C25_V6;
 	r = c25_table_move(f.t, n->ref, to, &a);
-	must(r == 0 || r == -ENOSPC || (r == -ENOENT && !before));
+	must(r == 0 || r == -ENOSPC || (r == -ENOENT && !promised(n)));
 	if (r != 0)
 		return;
 	must(c25_addr_eq(&a.magic, &n->magic));
@@ -221,13 +223,12 @@ do_extend(unsigned k)
 {
 	struct known *n = &known[k];
 	uint64_t until = shared_clock() + rnd(900) * 1000;
-	bool before = promised(n);
 	int r;
 
 	if (!n->told)
 		return;
 	r = c25_table_extend(f.t, n->ref, until);
-	must(r == 0 || !before);
+	must(r == 0 || !promised(n));
 	if (r == 0 && until > n->until_ms)
 		n->until_ms = until;
 	if (r == 0)
