@@ -132,7 +132,9 @@ int c25_learn_response(struct module_qstate *qstate,
 	if (policy == NULL || response == NULL || response->rep == NULL)
 		return 1;
 	iq = w->iterator < 0 ? NULL : qstate->minfo[w->iterator];
-	learn_verdict(policy, &qstate->qinfo, &v);
+	v.kind = C25_DO_PASS;
+	if (!c25_query_passes(qstate, id, w))
+		learn_verdict(policy, &qstate->qinfo, &v);
 	if (c25_verdict_is_ours(&v)) {
 		qstate->no_cache_store = 1;
 		learn_store(qstate, iq, response);

@@ -194,6 +194,8 @@ struct c25_query {
 	bool stale;			/* ... and has expired */
 	bool failed;			/* `failure` is to be explained */
 	enum c25_failure failure;
+	unsigned passes;		/* the name isn't ours by the policy
+					 * of this epoch; 0: not known */
 };
 
 /* ---- state.c: attaching, policies, workers ---- */
@@ -500,6 +502,15 @@ bool c25_query_answer_stale(struct module_qstate *qstate,
 	struct c25_worker *w);
 /* The state is going to be deleted. */
 void c25_query_clear(struct module_qstate *qstate, int id);
+/* Is it known already that by the worker's policy the name isn't ours? */
+static inline bool c25_query_passes(const struct module_qstate *qstate, int id,
+	const struct c25_worker *w)
+{
+	const struct c25_query *q = qstate->minfo[id];
+
+	return q != NULL && q->passes == w->epoch;
+}
+
 /* How many clients wait for this state's answer. */
 unsigned c25_query_clients(const struct module_qstate *qstate);
 /* Say why in a log line, at most once a minute for each reason. */

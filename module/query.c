@@ -486,8 +486,12 @@ void c25_query_start(struct module_qstate *qstate, int id,
 		return;
 	query_verdict(qstate, policy, &v);
 	qstate->ext_state[id] = module_wait_module;
-	if (!c25_verdict_is_ours(&v))
+	if (!c25_verdict_is_ours(&v)) {
+		q = query_notes(qstate, id);
+		if (q != NULL)
+			q->passes = w->epoch;
 		return;
+	}
 	qstate->no_cache_store = 1;
 	if (query_is_known(qstate, id, w, &v, place))
 		return;
@@ -510,12 +514,15 @@ void c25_query_start(struct module_qstate *qstate, int id,
 void c25_query_done(struct module_qstate *qstate, int id,
 	struct c25_worker *w)
 {
+	const struct c25_policy *policy = c25_state_policy(w);
 	struct c25_query *q = qstate->minfo[id];
 	struct c25_verdict v;
 
 	if (q != NULL)
 		c25_wait_remove(&q->wait);
-	query_verdict(qstate, c25_state_policy(w), &v);
+	v.kind = C25_DO_PASS;
+	if (!c25_query_passes(qstate, id, w))
+		query_verdict(qstate, policy, &v);
 	qstate->ext_state[id] = module_finished;
 	if (!c25_verdict_is_ours(&v)) {
 		c25_state_count(w, C25_STAT_QUERIES,
