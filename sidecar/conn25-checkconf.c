@@ -234,12 +234,19 @@ try_read(const void *ctx)
 }
 
 /* ... and using what an earlier conn25d has left. Says what it can't. */
+struct dirs {
+	const struct c25_config *cfg;
+	long user;			/* of c25_rundir_user(), as root */
+};
+
 static int
 try_dirs(const void *ctx)
 {
-	const struct c25_config *cfg = ctx;
+	const struct dirs *dirs = ctx;
+	const struct c25_config *cfg = dirs->cfg;
 	struct c25_error err = { "" };
-	int r = c25_rundir_reach(cfg->run_dir, cfg->state_dir, &err);
+	int r = c25_rundir_reach(cfg->run_dir, cfg->state_dir, dirs->user,
+		&err);
 
 	if (r != 0)
 		(void)fprintf(stderr, "%s: error: %s\n", cfg->file,
@@ -289,7 +296,8 @@ check_who(const struct c25_config *cfg, uid_t *uid)
 			"chgrp it to that user's group and chmod 640, and "
 			"open the directory likewise\n", cfg->file, p.user);
 	if (r == 0 && p.change)
-		r = c25_privileges_try(&p, try_dirs, cfg);
+		r = c25_privileges_try(&p, try_dirs, &(struct dirs){ cfg,
+			c25_rundir_user(cfg->run_dir, cfg->state_dir) });
 	return r;
 }
 

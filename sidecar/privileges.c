@@ -286,11 +286,16 @@ c25_privileges_statedir_mode(const char *dir, const struct stat *st,
 	char theirs[C25_USER_NAME_MAX], ours[C25_USER_NAME_MAX];
 	unsigned mode = (unsigned)st->st_mode & 07777;
 
+	(void)c25_user_name(st->st_uid, theirs);
+	if (uid == 0 && st->st_uid != uid)
+		return c25_fail(err, -EPERM, "stateDir %s: belongs to user "
+			"%s, and conn25d runs as root: write \"user\": "
+			"\"%s\", or stop that user's conn25d, if it runs, and "
+			"chown -R root %s", dir, theirs, theirs, dir);
 	if (uid != (uid_t)-1 && st->st_uid != uid)
 		return c25_fail(err, -EPERM, "stateDir %s: belongs to user "
 			"%s, and conn25d runs as %s: chown -R %s %s", dir,
-			c25_user_name(st->st_uid, theirs),
-			c25_user_name(uid, ours), ours, dir);
+			theirs, c25_user_name(uid, ours), ours, dir);
 	if ((mode & (S_IWGRP | S_IWOTH)) != 0)
 		return c25_fail(err, -EPERM, "stateDir %s: mode %04o lets "
 			"others put a database there: chmod go-w", dir,

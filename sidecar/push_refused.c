@@ -9,9 +9,9 @@
 /* By code: what can be done about it. */
 static const char *const remedies[C25_WIRE_CODES] = {
 	[C25_WIRE_OK] = "see list_connectors and the log",
-	[C25_WIRE_OTHER] = "see its log: most often \"destinations\" of that "
-		"app there lack the address; it is sent again until it is "
-		"taken",
+	[C25_WIRE_OTHER] = "see the connector's log: most often "
+		"\"destinations\" of that app there lack the address; it is "
+		"sent again until it is taken",
 	[C25_WIRE_DUPLICATE] = "a mistake of that connector: update it; it "
 		"is sent again until it is taken",
 	[C25_WIRE_NO_FAMILY] = "add this host's address of that family to "

@@ -177,7 +177,7 @@ group_name(gid_t gid, char buf[static C25_USER_NAME_MAX])
 	return buf;
 }
 
-#define CANT_TELL (-1)		/* of lock_user(), or it is a process id */
+#define CANT_TELL C25_RUNDIR_CANT_TELL
 #define NOBODY 0
 
 /*
@@ -214,20 +214,25 @@ lock_user(const struct kind *kind, const char *dir)
 	return found;
 }
 
+long
+c25_rundir_user(const char *run_dir, const char *state_dir)
+{
+	long user = lock_user(&run, run_dir);
+	long other = user > 0 ? user : lock_user(&state, state_dir);
+
+	return other != NOBODY ? other : user;
+}
+
 /* Returns: -EACCES, err says what to do. */
 static int
 tell_theirs(const char *run_dir, const char *state_dir, const char *what,
-	uid_t owner, struct c25_error *err)
+	uid_t owner, long user, struct c25_error *err)
 {
 	char theirs[C25_USER_NAME_MAX], ours[C25_USER_NAME_MAX];
 	char group[C25_USER_NAME_MAX];
 	bool one = strcmp(run_dir, state_dir) == 0;
 	const char *also = one ? "" : state_dir, *space = one ? "" : " ";
-	long user = lock_user(&run, run_dir);
-	long other = user > 0 ? user : lock_user(&state, state_dir);
 
-	if (other != NOBODY)
-		user = other;
 	(void)c25_user_name(owner, theirs);
 	(void)c25_user_name(geteuid(), ours);
 	(void)group_name(getegid(), group);
@@ -249,7 +254,7 @@ tell_theirs(const char *run_dir, const char *state_dir, const char *what,
 }
 
 int
-c25_rundir_reach(const char *run_dir, const char *state_dir,
+c25_rundir_reach(const char *run_dir, const char *state_dir, long user,
 	struct c25_error *err)
 {
 	static const struct {
@@ -276,7 +281,7 @@ c25_rundir_reach(const char *run_dir, const char *state_dir,
 		if (is_theirs(what + strlen(key), is_dir ? W_OK | X_OK :
 				R_OK | W_OK, &st))
 			return tell_theirs(run_dir, state_dir, what,
-				st.st_uid, err);
+				st.st_uid, user, err);
 	}
 	return 0;
 }
@@ -342,7 +347,8 @@ lock_open(const struct kind *kind, const char *path, int *out,
 			e = EBUSY;
 			c25_fail(err, 0, "%s: held by conn25d with process "
 				"id %ld: stop that one first, or use another "
-				"\"%s\"", path, lock_holder(fd), kind->key);
+				"\"%s\" (and \"nftables\" in one of both)",
+				path, lock_holder(fd), kind->key);
 		} else {
 			c25_fail(err, 0, "%s: can't be locked: %s", path,
 				strerror(e));

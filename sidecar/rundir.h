@@ -84,13 +84,22 @@ int c25_rundir_give(const char *run_dir, const char *state_dir, uid_t uid,
 int c25_rundir_check(const char *run_dir, const char *state_dir, uid_t uid,
 	struct c25_error *err) __attribute__((warn_unused_result));
 
+#define C25_RUNDIR_CANT_TELL (-1)
+
+/*
+ * Which process has locked either directory? For c25_rundir_reach(), and as
+ * root while it is that, who may enter both.
+ * Returns: its id; 0: none that can be seen; C25_RUNDIR_CANT_TELL.
+ */
+long c25_rundir_user(const char *run_dir, const char *state_dir);
+
 /*
  * Can the process as it is write both directories, and what an earlier conn25d
- * may have left there, as another user?
+ * may have left there, as another user? `user` is of c25_rundir_user().
  * Returns: 0 (also where there is none yet); -EACCES, err says whose the first
  * of these is, and how they get back into one hand.
  */
-int c25_rundir_reach(const char *run_dir, const char *state_dir,
+int c25_rundir_reach(const char *run_dir, const char *state_dir, long user,
 	struct c25_error *err) __attribute__((warn_unused_result));
 
 /*

@@ -549,8 +549,8 @@ def test_what_an_earlier_conn25d_made_as_root(keeper, left, group):
 
 
 def test_what_a_running_conn25d_of_root_keeps_to_itself(keeper):
-    """Its directories have the modes that it gives them: whoever may not enter
-    them can't tell whether it runs, and doesn't say that it doesn't."""
+    """Its directories have the modes that it gives them: who starts as root
+    looks for it before becoming the user, who may not enter them."""
     daemon = Conn25d(keeper, "client", client_config(1))
     os.chmod(keeper.path, 0o755)
     daemon.start().stop()
@@ -563,9 +563,20 @@ def test_what_a_running_conn25d_of_root_keeps_to_itself(keeper):
         run = checkconf(daemon)
         assert run.returncode == 1
         assert "none is seen" not in run.stderr
-        words = "stop that one, if it runs, then chown -R " + USER
+        words = f"another conn25d uses it: stop process {os.getpid()} first"
         assert words in run.stderr, run.stderr
         refuses(daemon, words)
+
+
+def test_started_by_another_user_than_the_configuration_says(keeper):
+    """Nobody is told to take away that user's directories."""
+    daemon = as_user(Conn25d(keeper, "client", client_config(1, user="mail")))
+    for key in "runDir", "stateDir":
+        os.chown(daemon.config[key], pwd.getpwnam("mail").pw_uid, -1)
+        os.chmod(daemon.config[key], 0o700)
+    log = refuses(daemon, f"user: is mail, and {USER}, who has started "
+                  "conn25d, can't use")
+    assert "start it as root or as mail" in log and "chown" not in log
 
 
 def test_a_key_that_the_user_cannot_read(keeper):

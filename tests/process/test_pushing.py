@@ -85,7 +85,8 @@ def test_code_1_is_tried_again_until_it_is_accepted(fresh, fake):
     assert states(world) == {"pending": 2}
     world.client.process.wait_log(
         r"connector office-1: refuses 10\.1\.0\.[12] of "
-        r"wiki\.corp\.example, app wiki, code 1 \(no\): see its log: ")
+        r"wiki\.corp\.example, app wiki, code 1 \(no\): see the connector's "
+        r"log: ")
     wait_for(lambda: len(office.requests) >= 5, "two more attempts")
     assert world.client.process.log().count("refuses") == 1
     assert world.client.stat("push.denied") >= 6
@@ -123,7 +124,7 @@ def test_refused_by_all_connectors_is_shown(fresh, fake, code):
 
 
 @pytest.mark.parametrize("answer,said", [
-    (with_code(1), r", code 1 \([^)]+\): see its log: "),
+    (with_code(1), r", code 1 \([^)]+\): see the connector's log: "),
     (with_code(6), r", code 6 \([^)]+\): add that app to "),
     (lambda entries: (400 if entries else 200, {}), ": see list_connectors "),
 ], ids=["code 1", "code 6", "HTTP status 400"])

@@ -182,7 +182,8 @@ START_TEST(whether_another_uses_it)
 	pid = fork();
 	if (pid == 0) {
 		if (setgid(OTHER_GROUP) != 0 || setuid(OTHER_GROUP) != 0 ||
-				c25_rundir_reach(dir, dir, &err) != -EACCES)
+				c25_rundir_reach(dir, dir, c25_rundir_user(
+				dir, dir), &err) != -EACCES)
 			_exit(2);
 		if (strstr(err.text, others[_i].said) != NULL)
 			_exit(0);
