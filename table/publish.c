@@ -82,6 +82,11 @@ write_policy(const struct c25_table *t, uint64_t generation,
 		r = -errno;
 	if (r != 0) {
 		(void)unlink(tmp);
+		if (r == -EPERM)
+			return c25_fail(err, r, "%s: can't be given to the "
+			    "table's group, which conn25d isn't in: if "
+			    "\"group\" is another one now, chgrp -R %s to "
+			    "that", path, t->dir);
 		return c25_fail(err, r, "%s: can't write it: %s", path,
 		    strerror(-r));
 	}

@@ -568,6 +568,20 @@ def test_what_a_running_conn25d_of_root_keeps_to_itself(keeper):
         refuses(daemon, words)
 
 
+def test_the_group_is_another_one_now(keeper):
+    daemon = without_dirs(Conn25d(keeper, "client", client_config(
+        1, user=USER, group=GROUP)))
+    daemon.start().stop()
+    daemon.configure(dict(daemon.config, group="news"))
+    chgrp = f"chgrp -R {daemon.config['runDir']} to that"
+    refuses(daemon, "can't be given to the table's group", chgrp)
+    subprocess.run(["chgrp", "-R", "news", daemon.config["runDir"]],
+                   check=True)
+    daemon.process.allowed.clear()
+    daemon.process.allow("connector")
+    daemon.start().stop()
+
+
 def test_started_by_another_user_than_the_configuration_says(keeper):
     """Nobody is told to take away that user's directories."""
     daemon = as_user(Conn25d(keeper, "client", client_config(1, user="mail")))
