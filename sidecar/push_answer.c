@@ -186,8 +186,8 @@ check_epoch(struct c25_pushq *p, struct c25_push_peer *c,
 	/* one that says so all the time is heard, and told of, once a while */
 	if (!lost || c->resync_at_ms != 0)
 		return;
-	c25_log(C25_LOG_INFO, "connector %s: has started anew: sending "
-		"everything again", c->name);
+	c25_log(C25_LOG_INFO, "connector %s: has started anew or was "
+		"reloaded: sending everything again", c->name);
 	c25_push_resync(p, c, now);
 }
 
