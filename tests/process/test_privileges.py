@@ -568,6 +568,14 @@ def test_what_a_running_conn25d_of_root_keeps_to_itself(keeper):
         refuses(daemon, words)
 
 
+def test_root_is_told_of_the_user_whose_database_it_is(keeper):
+    daemon = connector(keeper)
+    os.chmod(keeper.path, 0o755)
+    os.chown(daemon.config["stateDir"], pwd.getpwnam("mail").pw_uid, -1)
+    refuses(daemon, 'write "user": "mail", or stop that user\'s conn25d, if '
+            "it runs, and chown -R root")
+
+
 def test_the_group_is_another_one_now(keeper):
     daemon = without_dirs(Conn25d(keeper, "client", client_config(
         1, user=USER, group=GROUP)))
